@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 class LogUnavailable(Exception):
-    """The store did not answer as it should. Of an append the outcome is unknown: repeating it is harmless."""
+    """The store did not answer as it should. What was to be written may be stored: repeating it is harmless."""
 
 
 class DocumentDamaged(Exception):
@@ -26,12 +26,19 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one author did to one document within one flush: the unit that is stored and checksummed."""
+    """What one author did to one document within one flush: the unit that is stored and checksummed.
+
+    `author_id` is an id of the users table; there is at least one update.
+    """
 
     document: str
     author_id: int | None
     client_ids: tuple[int, ...]
     updates: tuple[Update, ...]
+
+    def __post_init__(self) -> None:
+        if not self.updates:
+            raise ValueError("a row without an update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +78,31 @@ class UpdateLog(ABC):
 
     @abstractmethod
     def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
-        """The rows with `seq > after`, in order, fetched in batches. Raises LogUnavailable, DocumentDamaged."""
+        """The rows with `seq > after`, in order, fetched in batches; none if there is no such document.
+
+        What is committed while it runs is read too. Raises LogUnavailable (also when the document is deleted
+        meanwhile), DocumentDamaged (also for a row that is missing); never ends early without raising.
+        """
 
     @abstractmethod
     async def write_snapshot(self, document: str, snapshot: Snapshot) -> bool:
-        """Make this the newest snapshot, unless one of a higher or equal seq is there: then return False.
+        """Make this the newest snapshot and return True.
+
+        False, and nothing written, if one of a higher or equal seq is there, or if the document does not reach
+        `seq` (it was deleted meanwhile). Raises LogUnavailable.
+        """
+
+    @abstractmethod
+    async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
+        """At most `limit` names that begin with `prefix` and sort after `after`, in order of code points.
 
         Raises LogUnavailable.
         """
 
     @abstractmethod
-    async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
-        """Names of existing documents that begin with `prefix` and sort after `after`, in order."""
-
-    @abstractmethod
     async def delete(self, document: str) -> None:
-        """Remove the document, its rows and snapshots. One that does not exist is no error."""
+        """Remove the document, its rows and snapshots, if it exists. Raises LogUnavailable."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Release connections; idempotent. Everything after it raises LogUnavailable."""
+        """Let what has begun end, then release everything; idempotent. Then all raises LogUnavailable."""

@@ -1,14 +1,27 @@
 """The seam between a WebSocket and what speaks over it: bytes in, bytes out, nothing that waits.
 
-Two implementations pass tests/acceptance/socket_suite.py: `picows_protocol.PicowsSocket` (uvicorn with our
+Two implementations pass tests/acceptance/socket_suite.py: `picows_socket.PicowsSocket` (uvicorn with our
 protocol class) and `asgi_socket.AsgiSocket` (any other ASGI server, and Starlette's TestClient).
+`open_socket.open_socket` chooses between them.
 """
 
 from typing import Protocol
 
+from server.transport.frames import Frame
+
+HIGH_WATER_BYTES = 64 * 1024
+"""`on_drained` is owed once `buffered_bytes` has been above this..."""
+
+LOW_WATER_BYTES = 16 * 1024
+"""...and comes when it has fallen to this or below."""
+
 
 class SocketListener(Protocol):
-    """What a socket calls, always on the event loop's thread, never after `on_closed`."""
+    """What a socket calls, always on the event loop's thread, never after `on_closed`.
+
+    A call never comes from inside one of the socket's own methods. An exception that escapes from one is
+    logged and costs this connection 1011, nothing else.
+    """
 
     def on_binary(self, message: bytes) -> None:
         """A whole binary message, of at most the socket's `max_message_bytes`."""
@@ -17,13 +30,16 @@ class SocketListener(Protocol):
         """A whole text message; its UTF-8 has been checked (RFC 6455 §8.1)."""
 
     def on_drained(self) -> None:
-        """The send buffer, once above its high-water mark, has fallen below the low one."""
+        """The send buffer, once above HIGH_WATER_BYTES, has fallen to LOW_WATER_BYTES or below."""
 
     def on_heard(self) -> None:
         """Anything at all arrived, a pong included: the peer is alive."""
 
     def on_closed(self, code: int) -> None:
-        """The socket is gone, for whatever reason; called exactly once. `code`: as received, else 1006."""
+        """The socket is gone, for whatever reason; called exactly once.
+
+        `code`: as received (1005: a close frame without one), else 1006.
+        """
 
 
 class Socket(Protocol):
@@ -36,6 +52,9 @@ class Socket(Protocol):
     def send(self, message: bytes) -> None:
         """Send one binary message."""
 
+    def send_frame(self, frame: Frame) -> None:
+        """Send one binary message that goes to many sockets: its bytes are built, and kept, once."""
+
     def send_text(self, message: str) -> None:
         """Send one text message."""
 
@@ -43,12 +62,18 @@ class Socket(Protocol):
         """Ask for a sign of life; the pong shows as `on_heard`."""
 
     def pause_reading(self) -> None:
-        """Deliver nothing more and let TCP push back on the sender, until `resume_reading`."""
+        """Deliver nothing more and let TCP push back on the sender, until `resume_reading`.
+
+        A peer that leaves meanwhile is noticed by a write, or at `resume_reading`, not before.
+        """
 
     def resume_reading(self) -> None: ...
 
     def close(self, code: int, reason: str = "") -> None:
-        """Send what is buffered, then a close frame; the connection ends some seconds later at the latest."""
+        """Send what is buffered, then a close frame; the connection ends some seconds later at the latest.
+
+        Only `on_closed` is delivered after this. `reason` is cut to what a close frame holds (123 bytes).
+        """
 
     def abort(self) -> None:
         """End the connection now, without a close frame."""

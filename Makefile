@@ -1,0 +1,54 @@
+# `make run` and `make test` do all the set-up on a fresh machine (Python >= 3.11, Node >= 20).
+
+PYTHON ?= python3
+BIN := .venv/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA_DIR ?= data
+FUZZ_SECONDS ?= 300
+
+.PHONY: run install web test check lint fuzz bench-trace clean
+
+run: install web
+	@$(BIN)/costudio serve --dev --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
+
+install: .venv/installed
+web: web/dist/index.html
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+web/node_modules/installed: web/package.json web/package-lock.json
+	npm ci --prefix web --no-audit --no-fund --silent
+	@touch $@
+
+web/dist/index.html: web/node_modules/installed web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src -type f)
+	npm run build --prefix web --silent
+	@touch $@
+
+tests/%/node_modules/installed: tests/%/package.json tests/%/package-lock.json
+	npm ci --prefix tests/$* --no-audit --no-fund --silent
+	@touch $@
+
+test: install web tests/interop/node_modules/installed tests/browser/node_modules/installed
+	$(BIN)/python -m pytest
+
+lint: install web
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	npm run check --prefix web --silent
+
+check: lint test
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz.update_fuzzer --seconds $(FUZZ_SECONDS)
+
+bench-trace: install tests/interop/node_modules/installed
+	$(BIN)/python -m bench.trace_replay
+
+clean:
+	rm -rf .venv web/node_modules web/dist tests/*/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,214 @@
+"""Group commit: one transaction stores what all open documents have gathered while the one before it ran.
+
+There is no timer: the single edit of an idle server is stored at once; under load the batches grow.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import ParamSpec, Self
+
+import anyio
+
+from crdt_store.journal import Journal, Portion
+from crdt_store.update_log import LogUnavailable, Row, UpdateLog
+
+P = ParamSpec("P")
+
+_MAX_FLUSH_BYTES = 8 * 2**20  # more only if one row has
+_MAX_FLUSH_ROWS = 1000
+_RETRY_SECONDS = 5.0  # a store that hangs instead of refusing is not asked for every document in turn
+
+logger = logging.getLogger(__name__)
+
+
+class GroupCommit:
+    """Owns the task that writes to the log; an async context manager, whose end waits until all is settled.
+
+    At its end it waits no longer than `close_seconds`; what is not stored by then has failed.
+    """
+
+    def __init__(self, log: UpdateLog, *, max_pending_bytes: int, close_seconds: float = 8.0) -> None:
+        self._log = log
+        self._max_pending_bytes = max_pending_bytes
+        self._close_seconds = close_seconds
+        self._waiting: dict[Journal, None] = {}  # those with pending updates, the longest waiting first
+        self._flushing: tuple[Portion, ...] = ()
+        self._pending_bytes = 0
+        self._relief: list[Callable[[], None]] = []
+        self._closing = False
+        self._work = anyio.Event()
+        self._progress = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        # Shielded: whoever cancels the server must not cut off a transaction that members wait for.
+        self._flusher = anyio.CancelScope(shield=True)
+        self._tasks.start_soon(self._flush_until_cancelled)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._closing = True
+        try:
+            with anyio.move_on_after(self._close_seconds, shield=True):
+                await self.drain()
+        finally:
+            self._flusher.cancel()
+            self._fail(self._unsettled(), LogUnavailable("the server ended before this was stored"))
+            # The task group would wrap an error of the body, which is none of its own, in an ExceptionGroup.
+            cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+            details = (kind, error, trace) if cancelled else (None, None, None)
+            suppressed = await self._tasks.__aexit__(*details)
+        return suppressed
+
+    def journal(
+        self,
+        document: str,
+        on_committed: Callable[[int], None],
+        on_failed: Callable[[LogUnavailable], None],
+    ) -> Journal:
+        """A handle for a document that was just opened.
+
+        After each flush `on_committed` gets the number of updates stored so far. Both are called on the event
+        loop and must not wait.
+        """
+        return Journal(document, on_submitted=self._submit, on_committed=on_committed, on_failed=on_failed)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of updates that are neither stored nor given up."""
+        return self._pending_bytes
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the log is so far behind that rooms should stop reading from sockets until `on_relief`."""
+        return self._pending_bytes > self._max_pending_bytes
+
+    def on_relief(self, callback: Callable[[], None]) -> None:
+        """Call back once, when no more than half of `max_pending_bytes` is pending: now, if so already."""
+        self._relief.append(callback)
+        self._relieve()
+
+    async def drain(self) -> None:
+        """Wait until everything submitted before this call is stored or has failed."""
+        targets = [(journal, journal.submitted) for journal in self._unsettled()]
+        while targets := [(journal, end) for journal, end in targets if not journal.is_settled(end)]:
+            await self._progress.wait()
+
+    def _submit(self, journal: Journal, data_bytes: int) -> None:
+        if self._closing:
+            raise LogUnavailable("the server is stopping")
+        self._pending_bytes += data_bytes
+        self._waiting[journal] = None
+        self._work.set()
+
+    async def _flush_until_cancelled(self) -> None:
+        with self._flusher:
+            while True:
+                await self._work.wait()
+                self._flushing = self._take()
+                await self._flush(self._flushing)
+                self._flushing = ()
+                self._announce_progress()
+
+    def _take(self) -> tuple[Portion, ...]:
+        """The oldest rows of each waiting journal, within the limits; what is left over waits at the end."""
+        portions: list[Portion] = []
+        bytes_left, rows_left = _MAX_FLUSH_BYTES, _MAX_FLUSH_ROWS
+        for journal in list(self._waiting):
+            portion = journal.take(bytes_left, rows_left)
+            portions.append(portion)
+            del self._waiting[journal]
+            if journal.has_waiting:
+                self._waiting[journal] = None
+            bytes_left -= portion.data_bytes
+            rows_left -= len(portion.rows)
+            if bytes_left <= 0 or rows_left <= 0:
+                break
+        if not self._waiting:
+            self._work = anyio.Event()
+        return tuple(portions)
+
+    async def _flush(self, portions: Sequence[Portion]) -> None:
+        failure = await self._append([row for portion in portions for row in portion.rows])
+        if failure is None:
+            for portion in portions:
+                self._commit(portion)
+        elif len(portions) == 1:
+            self._fail([portions[0].journal], failure)
+        else:
+            await self._flush_one_by_one(portions)
+
+    async def _flush_one_by_one(self, portions: Sequence[Portion]) -> None:
+        """A row that the log refuses must only cost its own document."""
+        give_up_at = anyio.current_time() + _RETRY_SECONDS
+        failure: LogUnavailable | None = None
+        for portion in portions:
+            if failure is None or anyio.current_time() < give_up_at:
+                failure = await self._append(portion.rows)
+            if failure is None:
+                self._commit(portion)
+            else:
+                self._fail([portion.journal], failure)
+
+    async def _append(self, rows: list[Row]) -> LogUnavailable | None:
+        """Append; return why it failed. Any other fault is taken for one of the log, or all saving would end."""
+        try:
+            await self._log.append(rows)
+        except LogUnavailable as error:
+            logger.warning("%d rows were not stored: %s", len(rows), error)
+            return error
+        except Exception as error:
+            logger.exception("%d rows were not stored: %s", len(rows), type(error).__name__)
+            failure = LogUnavailable(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            return failure
+        return None
+
+    def _commit(self, portion: Portion) -> None:
+        journal = portion.journal
+        journal.commit(portion)
+        self._release(portion.data_bytes)
+        _call(journal.on_committed, journal.committed)
+
+    def _fail(self, journals: Sequence[Journal], failure: LogUnavailable) -> None:
+        for journal in journals:
+            self._waiting.pop(journal, None)
+            released = journal.unsettled_bytes
+            journal.fail(failure)
+            self._release(released)
+            _call(journal.on_failed, failure)
+
+    def _release(self, data_bytes: int) -> None:
+        self._pending_bytes -= data_bytes
+        self._relieve()
+
+    def _relieve(self) -> None:
+        if self._pending_bytes * 2 <= self._max_pending_bytes:
+            callbacks, self._relief = self._relief, []
+            for callback in callbacks:
+                _call(callback)
+
+    def _unsettled(self) -> list[Journal]:
+        """Every journal with something that is neither stored nor failed."""
+        flushing = [portion.journal for portion in self._flushing]
+        return [
+            journal
+            for journal in dict.fromkeys([*flushing, *self._waiting])
+            if not journal.is_settled(journal.submitted)
+        ]
+
+    def _announce_progress(self) -> None:
+        self._progress.set()
+        self._progress = anyio.Event()
+
+
+def _call(callback: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """A fault in one document's callback is no reason to harm the others."""
+    try:
+        callback(*args, **kwargs)
+    except Exception as error:
+        logger.exception("a callback raised %s", type(error).__name__)

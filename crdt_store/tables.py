@@ -1,0 +1,109 @@
+"""The tables of users and documents: the only place that names their columns. Alembic follows them.
+
+A feature declares its own tables in its own `store.py`, on the `metadata` of this file.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC: SQLite drops the zone, so it is added again on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite numbers rows by itself only in a column of type INTEGER, which holds 64 bits there.
+_BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+# By code point on every database: the order of Python's str, whatever the locale of the server.
+_Name = String().with_variant(String(collation="C"), "postgresql")
+
+# No id is ever given twice (`sqlite_autoincrement`): tokens, caches and cursors outlive the rows they name.
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime),
+    Column("is_online", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("issuer", "subject"),
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", _Name, nullable=False, unique=True),
+    Column("epoch", Integer, nullable=False, server_default="1"),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+updates = Table(
+    "updates",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("author_id", ForeignKey(users.c.id)),
+    Column("client_ids", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("first_received_at_ms", BigInteger, nullable=False),
+    Column("last_received_at_ms", BigInteger, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    UniqueConstraint("document_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("document_id", "seq"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,103 @@
+"""`create_app(settings)`: the only place that chooses back ends and wires the parts together."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from auth.grants import Role
+from auth.tokens import TokenIssuer
+from crdt_store.engine import create_engine
+from crdt_store.group_commit import GroupCommit
+from crdt_store.migrations import migrate
+from crdt_store.sql import SqlUpdateLog
+from crdt_store.users import UserDirectory
+from server.engine.watchdog import watch_event_loop
+from server.pages import add_pages
+from server.rooms.room_manager import RoomManager
+from server.settings import Settings
+from server.transport.connection_manager import ConnectionManager
+from server.transport.yjs_endpoint import YjsEndpoint
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application. Raises SettingsError for settings that must not serve."""
+    settings.check_servable()
+    tokens = token_issuer(settings)
+    endpoint = _Deferred()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _serving(settings, tokens) as serve_yjs:
+            endpoint.target = serve_yjs
+            yield
+
+    app = FastAPI(title="Costudio", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
+    app.router.routes.append(WebSocketRoute("/ws/{room:path}", endpoint.__call__))
+    add_pages(app, settings, tokens)
+    return app
+
+
+def token_issuer(settings: Settings) -> TokenIssuer:
+    """What signs and verifies tokens. Raises SettingsError without a secret."""
+    return TokenIssuer(
+        secret=settings.resolved_jwt_secret(),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        leeway_seconds=settings.jwt_leeway_seconds,
+        default_role=Role.parse(settings.default_role),
+    )
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, tokens: TokenIssuer) -> AsyncIterator[YjsEndpoint]:
+    """Everything that runs while the server does, started in order and stopped in the opposite one."""
+    if settings.redis_url is not None:
+        logger.warning("REDIS_URL is set, but this version runs as one node and does not use it")
+    database_url = settings.resolved_database_url()
+    await asyncio.to_thread(migrate, database_url)
+    database = create_engine(database_url)
+    log = SqlUpdateLog(database)
+    connections = ConnectionManager(
+        keepalive_seconds=settings.keepalive_seconds,
+        silence_close_seconds=settings.silence_close_seconds,
+        lagging_close_seconds=settings.lagging_close_seconds,
+    )
+    try:
+        async with (
+            GroupCommit(log, max_pending_bytes=settings.max_uncommitted_bytes) as commits,
+            RoomManager(
+                log,
+                commits,
+                linger_seconds=settings.room_linger_seconds,
+                max_held_bytes=settings.max_held_bytes,
+                now_seconds=time.time,
+            ) as rooms,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(connections.run)
+            tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
+            yield YjsEndpoint(
+                settings, tokens, UserDirectory(database), rooms, connections, commits, time.time
+            )
+            tasks.cancel_scope.cancel()
+    finally:
+        await log.close()
+
+
+class _Deferred:
+    """A route whose endpoint is made when the server starts, since it belongs to the server's event loop."""
+
+    def __init__(self) -> None:
+        self.target: Callable[[WebSocket], Awaitable[None]]
+
+    async def __call__(self, websocket: WebSocket) -> None:
+        await self.target(websocket)

@@ -1,0 +1,146 @@
+"""The `costudio` command."""
+
+import logging
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+
+from auth.grants import Role
+from server.app import create_app, token_issuer
+from server.pages import DEVELOPMENT_USERS, development_token
+from server.settings import Settings, SettingsError
+from server.transport.http_protocol import http_protocol
+from server.transport.picows_protocol import websocket_protocol
+
+LISTEN_BACKLOG = 4096
+_SHUTDOWN_SECONDS = 5
+_DEFAULT_TTL_SECONDS = 30 * 24 * 3600
+
+
+def _settings_help() -> str:
+    """Every setting with its variable, default and meaning."""
+    lines = ["Settings, from the environment or a `.env` file (options win):", ""]
+    for name, field in Settings.model_fields.items():
+        variable = field.validation_alias or f"COSTUDIO_{name.upper()}"
+        default = "unset" if field.default is None else field.default
+        lines.append(f"- `{variable}` ({default}): {field.description}")
+    return "\n".join(lines)
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="The real-time collaboration server of an AI studio for Unreal Engine teams.",
+)
+
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded database and the secret live.")]
+
+
+@app.command(epilog=_settings_help())
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    data_dir: DataDir = None,
+    dev: Annotated[
+        bool | None,
+        typer.Option(
+            "--dev/--no-dev",
+            help="Development mode: plain room names, tokens for the asking. Loopback only.",
+        ),
+    ] = None,
+) -> None:
+    """Run the server. The database is migrated first."""
+    settings = _read_settings(host=host, port=port, data_dir=data_dir, dev=dev)
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        server = _Server(settings)
+    except SettingsError as error:
+        _fail(str(error))
+    server.run()
+    if not server.started:
+        raise typer.Exit(3)
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Argument(help="The `sub` of the token: who it is for.")],
+    role: Annotated[str, typer.Option(help="viewer, commenter, editor or admin.")] = "editor",
+    room: Annotated[str, typer.Option(help="Room name; * stands for anything.")] = "*",
+    ttl: Annotated[int, typer.Option(help="Seconds until it expires.")] = _DEFAULT_TTL_SECONDS,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a token, signed with COSTUDIO_JWT_SECRET or the development secret in the data directory."""
+    settings = _read_settings(data_dir=data_dir, dev=True)
+    try:
+        grants = {room: Role.parse(role)}
+        issuer = token_issuer(settings)
+    except (SettingsError, ValueError) as error:
+        _fail(str(error))
+    typer.echo(issuer.mint(user, grants=grants, now_seconds=time.time(), ttl_seconds=ttl))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our protocol classes, and a word on where to go once it listens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__(
+            uvicorn.Config(
+                create_app(settings),
+                host=settings.host,
+                port=settings.port,
+                loop="uvloop",
+                http=http_protocol(
+                    handshake_timeout_seconds=settings.handshake_timeout_seconds,
+                    max_header_bytes=settings.max_header_bytes,
+                ),
+                ws=websocket_protocol(),
+                lifespan="on",
+                backlog=LISTEN_BACKLOG,
+                log_config=None,
+                access_log=False,  # a request line may hold a token
+                server_header=False,
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
+        )
+
+    def _log_started_message(self, listeners: Any) -> None:
+        sockets: list[socket.socket] = list(listeners)
+        port = sockets[0].getsockname()[1] if sockets else self._settings.port
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        print(f"Costudio serves http://{host}:{port}")
+        if self._settings.dev:
+            tokens = token_issuer(self._settings)
+            for user in DEVELOPMENT_USERS:
+                print(f"open http://{host}:{port}/?user={user}")
+            for user in DEVELOPMENT_USERS:
+                print(f"token of {user}: {development_token(tokens, user, now_seconds=time.time())}")
+        sys.stdout.flush()
+
+
+def _read_settings(**options: object) -> Settings:
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"costudio: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Entry point of the `costudio` command."""
+    app()

@@ -1,0 +1,114 @@
+"""The one door to pycrdt: apply, encode, read. What the engine does wrong is caught and repaired here.
+
+A panic of the engine is a BaseException and leaves the document in an unknown state: the `Document` is `broken`
+from then on, and its owner builds another from the log.
+"""
+
+from collections.abc import Iterable
+
+from pycrdt import Doc, Text
+
+from server.protocol.contents import Contents
+from server.protocol.id_set import read_id_set
+from server.protocol.surrogates import SurrogateGuard
+from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
+from server.protocol.varint import var_uint
+
+
+class EngineFailure(Exception):
+    """The engine panicked or refused an update that had passed the checker; the document is unusable."""
+
+
+class MustRebuild(Exception):
+    """The update splits a surrogate pair the engine holds whole; build the document again with this guard."""
+
+    def __init__(self, guard: SurrogateGuard) -> None:
+        super().__init__("a surrogate pair was split")
+        self.guard = guard
+
+
+class Document:
+    """A Yjs document in memory: the engine's replica, and what it holds."""
+
+    def __init__(self, guard: SurrogateGuard | None = None) -> None:
+        self.ydoc: Doc[Text] = Doc()
+        self.contents = Contents()
+        self._guard = guard or SurrogateGuard()
+
+    @classmethod
+    def load(cls, updates: Iterable[bytes], guard: SurrogateGuard | None = None) -> "Document":
+        """Build a document from stored updates, oldest first. Raises EngineFailure, MalformedUpdate."""
+        updates = list(updates)
+        while True:
+            document = cls(guard)
+            try:
+                for update in updates:
+                    document._apply(update, check_update(update))
+            except MustRebuild as error:
+                guard = error.guard
+                continue
+            document.contents = document._read_contents()
+            return document
+
+    def apply(self, update: bytes, shape: UpdateShape) -> None:
+        """Integrate an update of which nothing is missing. Raises EngineFailure, MustRebuild (nothing applied)."""
+        self._apply(update, shape)
+        self.contents.advance(shape)
+
+    def _apply(self, update: bytes, shape: UpdateShape) -> None:
+        guard = self._guard
+        if guard.active or shape.has_astral:
+            if guard.admit(update):
+                raise MustRebuild(guard)
+            update = guard.rewrite(update)
+        try:
+            self.ydoc.apply_update(update)
+        except Exception as error:
+            raise EngineFailure(f"the engine refused an update: {error}") from error
+        except BaseException as error:
+            raise _as_failure(error) from error
+
+    def _read_contents(self) -> Contents:
+        state = check_state_vector(self.state_vector())
+        # Against its own state vector a document answers with no structs and all its deletions.
+        deletions = self.encode_since(self.state_vector())
+        deleted, _ = read_id_set(deletions, 1)
+        return Contents(state, deleted)
+
+    def state_vector(self) -> bytes:
+        """Encoded. Raises EngineFailure."""
+        try:
+            return self.ydoc.get_state()
+        except BaseException as error:
+            raise _as_failure(error) from error
+
+    def encode_since(self, state_vector: bytes) -> bytes:
+        """One update with all that a replica of that (checked) state vector lacks. Raises EngineFailure."""
+        try:
+            return self.ydoc.get_update(state_vector)
+        except BaseException as error:
+            raise _as_failure(error) from error
+
+    def encode_of_client(self, client_id: int) -> bytes:
+        """One update with every struct of one client, and all deletions. Raises EngineFailure."""
+        return self.encode_since(write_state_vector({**self.contents.state, client_id: 0}))
+
+    def text(self, root: str) -> str:
+        """The text under a root name. Raises EngineFailure."""
+        try:
+            return str(self.ydoc.get(root, type=Text))
+        except BaseException as error:
+            raise _as_failure(error) from error
+
+
+def write_state_vector(state: dict[int, int]) -> bytes:
+    """Encode client id -> next clock."""
+    known = [(client, clock) for client, clock in state.items() if clock > 0]
+    return var_uint(len(known)) + b"".join(var_uint(client) + var_uint(clock) for client, clock in known)
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    """A panic of the engine (pyo3's PanicException, not an Exception) becomes an EngineFailure; the rest stays."""
+    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+        return error
+    return EngineFailure(f"{type(error).__name__}: {error}")

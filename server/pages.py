@@ -1,0 +1,64 @@
+"""What the server offers a browser and a monitor over HTTP: the first page, health, development tokens."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel
+from starlette.staticfiles import StaticFiles
+
+from auth.grants import Role
+from auth.tokens import MAX_NAME_CHARACTERS, TokenIssuer
+from server.settings import Settings
+
+DIST = Path(__file__).parent.parent / "web" / "dist"
+DEVELOPMENT_USERS = ("alice", "bob")
+DEVELOPMENT_TOKEN_SECONDS = 7 * 24 * 3600
+_NOT_BUILT = "<!doctype html><title>Costudio</title><p>The page is not built yet: <code>make web</code>."
+
+
+class Health(BaseModel):
+    """`ok` once the server serves."""
+
+    status: str
+
+
+class DevelopmentToken(BaseModel):
+    """A token for somebody who only had to say a name."""
+
+    token: str
+
+
+def development_token(tokens: TokenIssuer, user: str, *, now_seconds: float) -> str:
+    """A token that lets `user` edit everything."""
+    return tokens.mint(
+        user, grants={"*": Role.EDITOR}, now_seconds=now_seconds, ttl_seconds=DEVELOPMENT_TOKEN_SECONDS
+    )
+
+
+def add_pages(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
+    """Add the routes; tokens for the asking only in development mode."""
+
+    @app.get("/api/health")
+    async def health() -> Health:
+        return Health(status="ok")
+
+    if settings.dev:
+
+        @app.get("/api/dev/token")
+        async def token(
+            response: Response,
+            user: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS)],
+        ) -> DevelopmentToken:
+            response.headers["Cache-Control"] = "no-store"
+            return DevelopmentToken(token=development_token(tokens, user, now_seconds=time.time()))
+
+    if (DIST / "index.html").exists():
+        app.mount("/", StaticFiles(directory=DIST, html=True), name="web")
+    else:
+
+        @app.get("/", response_class=HTMLResponse)
+        async def not_built() -> str:
+            return _NOT_BUILT

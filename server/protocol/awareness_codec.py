@@ -1,0 +1,92 @@
+"""Awareness entries on the wire: varUint n, n x (varUint client id, varUint clock, str JSON); `null` means gone.
+
+Source: y-protocols' awareness; protocols.md §4.1.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from server.protocol.varint import MalformedBytes, buf, read_buf, read_var_uint, var_uint
+
+_MIN_ENTRY_BYTES = 3
+_NULL = b"null"
+MAX_CLOCK = 2**52
+"""Leaves room to count on: a clock over 53 bits makes every stock reader fail."""
+
+
+class MalformedAwareness(MalformedBytes):
+    """Awareness bytes that a stock client could not read, or would fail on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwarenessEntry:
+    """One client's state as JSON bytes, or None when it is gone."""
+
+    client_id: int
+    clock: int
+    state: bytes | None
+
+
+def read_entries(data: bytes) -> list[AwarenessEntry]:
+    """Raises MalformedAwareness; whether a state is JSON is left to `stamp_user`."""
+    try:
+        count, position = read_var_uint(data, 0)
+        if count > (len(data) - position) // _MIN_ENTRY_BYTES:
+            raise MalformedAwareness(0, f"{count} entries do not fit")
+        entries = []
+        for _ in range(count):
+            client_id, position = read_var_uint(data, position)
+            clock, position = read_var_uint(data, position)
+            if clock > MAX_CLOCK:
+                raise MalformedAwareness(position, "clock over 52 bits")
+            state, position = _read_state(data, position)
+            entries.append(AwarenessEntry(client_id, clock, None if state == _NULL else state))
+    except MalformedAwareness:
+        raise
+    except MalformedBytes as error:
+        raise MalformedAwareness(error.offset, error.reason) from error
+    if position != len(data):
+        raise MalformedAwareness(position, "bytes after the last entry")
+    return entries
+
+
+def _read_state(data: bytes, position: int) -> tuple[bytes, int]:
+    state, end = read_buf(data, position)
+    try:
+        state.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedAwareness(position + error.start, "state is not UTF-8") from error
+    return state, end
+
+
+def write_entries(entries: Sequence[AwarenessEntry]) -> bytes:
+    """The inverse of `read_entries`."""
+    out = [var_uint(len(entries))]
+    for entry in entries:
+        out += (var_uint(entry.client_id), var_uint(entry.clock), buf(entry.state or _NULL))
+    return b"".join(out)
+
+
+def stamp_user(state: bytes, name: str) -> bytes:
+    """The state with `user.name`, where a user is claimed at all, set to who the sender really is.
+
+    Raises MalformedAwareness unless the state is a JSON object, since it would break every reader.
+    """
+    try:
+        value = json.loads(state, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedAwareness(0, "state is not JSON") from error
+    if not isinstance(value, dict):
+        raise MalformedAwareness(0, "state is not a JSON object")
+    user: Any = value.get("user")
+    if user is None or (isinstance(user, dict) and user.get("name") == name):
+        return state
+    value["user"] = {**user, "name": name} if isinstance(user, dict) else {"name": name}
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python would let NaN and Infinity pass, on which browsers fail."""
+    raise ValueError(f"{name} is not JSON")

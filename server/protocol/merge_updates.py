@@ -1,0 +1,60 @@
+"""Merging and cutting updates as Yjs' `mergeUpdates` and `diffUpdate` do, but without losing a byte of
+content.
+
+Neither needs a document, and neither decodes what structs hold.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from server.protocol.id_set import IdSet
+from server.protocol.structs import SKIP, Struct, in_order, read_structs, write_update
+
+
+def merge_updates(updates: Sequence[bytes]) -> bytes:
+    """One update that says what these say. Of two structs for the same clocks the earlier update's stays.
+
+    Updates may come in any order and overlap; holes between a client's structs become Skips. O(n log n) in
+    structs. Raises MalformedBytes.
+    """
+    if len(updates) == 1:
+        return updates[0]
+    structs: list[Struct] = []
+    deletes: list[tuple[int, int, int]] = []
+    for update in updates:
+        some, deleted = read_structs(update)
+        structs += some
+        if deleted:
+            deletes += deleted
+    return write_update(in_order(structs), IdSet(deletes))
+
+
+def diff_update(update: bytes, state: Mapping[int, int]) -> bytes:
+    """What a document with `state` (client -> next clock) lacks of the update: deletions all stay.
+
+    Raises MalformedBytes.
+    """
+    structs, deletes = read_structs(update)
+    unknown: list[Struct] = []
+    for struct in structs:
+        known = state.get(struct.client, 0) - struct.clock
+        if known < struct.length:
+            unknown.append(struct if known <= 0 or struct.ref == SKIP else struct.cut(known))
+    return write_update(in_order(unknown), deletes)
+
+
+def state_vector_of(update: bytes) -> dict[int, int]:
+    """Client -> next clock that a document has which was given just this update.
+
+    Only what starts at clock 0 and has no holes counts, dependencies are not looked at: as Yjs'
+    `encodeStateVectorFromUpdate`. Raises MalformedBytes.
+    """
+    state: dict[int, int] = {}
+    for client, run in in_order(read_structs(update)[0]).items():
+        clock = 0
+        for struct in run:
+            if struct.clock > clock:
+                break
+            clock = struct.clock + struct.length
+        if clock:
+            state[client] = clock
+    return state

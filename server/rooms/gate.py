@@ -1,0 +1,56 @@
+"""What an update must pass before it touches a document: its shape, its author's ids, and that nothing is missing.
+
+Pure: the room acts on the verdict.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.protocol.contents import Contents
+from server.protocol.split_update import split_ready, without_new
+from server.protocol.update_shape import UpdateShape, check_update
+
+
+class ForeignClientId(Exception):
+    """An edit under a client id that is bound to another user."""
+
+    def __init__(self, client_id: int) -> None:
+        super().__init__(f"client id {client_id} belongs to another user")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`ready` can be integrated now (None: nothing); `rest` waits for what it builds on; `refused` was left out."""
+
+    ready: bytes | None
+    shape: UpdateShape | None
+    rest: bytes | None
+    refused: tuple[int, ...]
+
+
+def judge(
+    update: bytes, contents: Contents, authors: Mapping[int, int], *, user_id: int, is_reply: bool
+) -> Verdict:
+    """Decide on an update for a document that holds `contents`. `authors`: client id -> user id, as far as bound.
+
+    New structs under somebody else's client id are refused. In an edit of its own that is forgery:
+    raises ForeignClientId. A reply carries whatever the sender's replica holds, and a replica may have heard from
+    other tabs what we have not yet: there the rest counts. Raises MalformedUpdate.
+    """
+    shape = check_update(update)
+    refused = tuple(
+        client for client in contents.new_clients(shape) if authors.get(client, user_id) != user_id
+    )
+    if refused:
+        if not is_reply:
+            raise ForeignClientId(refused[0])
+        update = without_new(update, contents.state, frozenset(refused))
+        shape = check_update(update)
+    if shape.is_empty:
+        return Verdict(None, None, None, refused)
+    if contents.connects(shape):
+        return Verdict(update, shape, None, refused)
+    ready, rest = split_ready(update, contents.state)
+    if rest is None:
+        return Verdict(update, shape, None, refused)
+    return Verdict(ready, check_update(ready) if ready is not None else None, rest, refused)

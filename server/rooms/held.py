@@ -1,0 +1,46 @@
+"""Updates that arrived before what they build on: kept for a while, in case that comes."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from server.protocol.update_shape import check_update
+from server.rooms.member import Member
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """`waits_for`: the client ids of which something may be missing."""
+
+    member: Member
+    update: bytes
+    waits_for: frozenset[int]
+
+
+class HeldUpdates:
+    """A bounded number of bytes for each member. Dropping loses nothing: the author was asked to send it again."""
+
+    def __init__(self, max_bytes_per_member: int) -> None:
+        self._max_bytes = max_bytes_per_member
+        self._held: list[Held] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def add(self, member: Member, update: bytes) -> None:
+        """Keep it, unless the member has used up its share."""
+        used = sum(len(held.update) for held in self._held if held.member is member)
+        if used + len(update) > self._max_bytes:
+            return
+        shape = check_update(update)
+        waits_for = {*shape.structs, *shape.depends, *(client for client, _, _ in shape.deletes)}
+        self._held.append(Held(member, update, frozenset(waits_for)))
+
+    def take_waiting_for(self, clients: Container[int]) -> list[Held]:
+        """Remove and return what may have become possible, now that structs of these clients have come."""
+        taken = [held for held in self._held if any(client in clients for client in held.waits_for)]
+        self._held = [held for held in self._held if held not in taken]
+        return taken
+
+    def drop(self, member: Member) -> None:
+        """The member has left."""
+        self._held = [held for held in self._held if held.member is not member]

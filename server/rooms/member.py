@@ -1,0 +1,27 @@
+"""A connection as its room sees it; `transport.connection.Connection` is one."""
+
+from typing import Protocol
+
+from server.protocol.closing import CloseCode
+from server.transport.frames import Frame
+
+
+class Member(Protocol):
+    """Somebody in a room. No method waits or raises."""
+
+    @property
+    def user_id(self) -> int: ...
+
+    @property
+    def user_name(self) -> str: ...
+
+    def deliver(self, frame: Frame) -> bool:
+        """Queue one message; False if the member has fallen behind and it was not queued."""
+
+    def pause(self) -> None:
+        """Take nothing more from this member until `resume`."""
+
+    def resume(self) -> None: ...
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection; the reason is for its user."""

@@ -1,0 +1,185 @@
+"""The Room Manager: which rooms are open. A room opens once however many come at the same instant, and closes some
+seconds after the last member has left, when all it holds is committed.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from pycrdt import Channel
+from pycrdt.websocket import WebsocketServer, YRoom
+
+from crdt_store.group_commit import GroupCommit
+from crdt_store.update_log import UpdateLog
+from server.engine.document import Document
+from server.protocol.surrogates import SurrogateGuard
+from server.rooms.loading import LoadedDocument, load_document
+from server.rooms.names import RoomName, parse_room_name
+from server.rooms.room import Room
+
+logger = logging.getLogger(__name__)
+
+
+class NoSuchRoom(Exception):
+    """The document does not exist, and whoever asks may not create it."""
+
+
+class RoomUnavailable(Exception):
+    """The document cannot be opened now, which is never shown as an empty one; the cause is chained and logged."""
+
+
+class RoomManager(WebsocketServer):
+    """A pycrdt-websocket `WebsocketServer` that keeps its rooms apart: no failure of one reaches another (Z7).
+
+    Use as an async context manager; its tasks end with it.
+    """
+
+    rooms: dict[str, Room]  # type: ignore[assignment]  # by canonical name
+
+    def __init__(
+        self,
+        log: UpdateLog,
+        commits: GroupCommit,
+        *,
+        linger_seconds: float,
+        max_held_bytes: int,
+        now_seconds: Callable[[], float],
+    ) -> None:
+        super().__init__(auto_clean_rooms=False)
+        self._log = log
+        self._commits = commits
+        self._linger_seconds = linger_seconds
+        self._max_held_bytes = max_held_bytes
+        self._now_seconds = now_seconds
+        self._opening: dict[str, asyncio.Future[Room]] = {}
+        self._visitors: Counter[str] = Counter()
+        self._closing_timers: dict[str, asyncio.TimerHandle] = {}
+
+    @asynccontextmanager
+    async def visit(self, name: RoomName, *, may_create: bool) -> AsyncIterator[Room]:
+        """The room, open for as long as the block lasts; whoever joins inside keeps it open afterwards.
+
+        Raises NoSuchRoom, RoomUnavailable.
+        """
+        key = name.canonical
+        self._visitors[key] += 1
+        try:
+            yield self.rooms.get(key) or await self._open(name, may_create)
+        finally:
+            self._visitors[key] -= 1
+            if not self._visitors[key]:
+                del self._visitors[key]
+            room = self.rooms.get(key)
+            if room is not None:
+                self.emptied(room)
+
+    async def _open(self, name: RoomName, may_create: bool) -> Room:
+        key = name.canonical
+        if (
+            not may_create
+            and key not in self._opening
+            and name.has_document
+            and not await self._log.exists(key)
+        ):
+            raise NoSuchRoom(f"no room {key}")
+        if key in self.rooms:
+            return self.rooms[key]
+        opening = self._opening.get(key)
+        if opening is None:
+            opening = self._opening[key] = asyncio.get_running_loop().create_future()
+            self._start(self._load, name, opening)
+        return await asyncio.shield(opening)
+
+    async def _load(self, name: RoomName, opening: asyncio.Future[Room]) -> None:
+        key = name.canonical
+        try:
+            if name.has_document:
+                loaded = await load_document(self._log, key)
+            else:
+                loaded = LoadedDocument(Document(), {})
+            room = Room(
+                name,
+                loaded,
+                self._commits,
+                self,
+                max_held_bytes=self._max_held_bytes,
+                now_seconds=self._now_seconds,
+            )
+            await self.start_room(room)
+            self.rooms[key] = room
+            opening.set_result(room)
+            self.emptied(room)
+        except Exception as error:
+            logger.error("cannot open %s", key, exc_info=error)
+            opening.set_exception(RoomUnavailable(f"{key} cannot be opened: {type(error).__name__}"))
+            opening.exception()  # everybody who waited may have left
+        finally:
+            del self._opening[key]
+            opening.cancel()
+
+    # RoomOwner
+
+    def emptied(self, room: Room) -> None:
+        """Close the room in a while, unless somebody comes."""
+        key = room.name.canonical
+        timer = self._closing_timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if self._is_deserted(room):
+            loop = asyncio.get_running_loop()
+            self._closing_timers[key] = loop.call_later(self._linger_seconds, self._start, self._close, room)
+
+    def failed(self, room: Room) -> None:
+        """The room must not be used again: the next visitor opens the document anew."""
+        if self.rooms.get(room.name.canonical) is room:
+            del self.rooms[room.name.canonical]
+
+    def rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
+        """Build the room's document again from all that was submitted to the log."""
+        self._start(self._rebuild, room, guard)
+
+    def _is_deserted(self, room: Room) -> bool:
+        key = room.name.canonical
+        return self.rooms.get(key) is room and not len(room.members) and not self._visitors[key]
+
+    async def _close(self, room: Room) -> None:
+        self._closing_timers.pop(room.name.canonical, None)
+        await self._commits.drain()
+        if self._is_deserted(room):
+            del self.rooms[room.name.canonical]
+
+    async def _rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
+        try:
+            await self._commits.drain()
+            room.rebuilt(await load_document(self._log, room.name.canonical, guard))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this room's alone
+            room.fail(error)
+
+    def _start(self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        if self._task_group is None:
+            raise RoomUnavailable("the server is stopping")
+        self._task_group.start_soon(task, *arguments)
+
+    # WebsocketServer
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+    async def get_room(self, name: str) -> Room:
+        """The room of that (canonical) name, opened if need be. Raises BadRoomName, RoomUnavailable."""
+        async with self.visit(parse_room_name(name, plain_names_workspace_id=None), may_create=True) as room:
+            return room
+
+    async def delete_room(self, *, name: str | None = None, room: YRoom | None = None) -> None:
+        """Send the members away and close the room; its document stays in the store."""
+        open_room = self.rooms[name] if name is not None else room
+        assert isinstance(open_room, Room)
+        open_room.dismiss()
+
+    async def serve(self, websocket: Channel) -> None:
+        """Refused: a bare channel brings no identity, so nobody could say what it may do."""
+        raise TypeError("rooms are entered by a transport.Connection, which knows whose it is")

@@ -1,0 +1,148 @@
+"""Settings: environment variables `COSTUDIO_…`, `DATABASE_URL`, `REDIS_URL`, and a `.env` file.
+
+Frozen once read. A limit's name ends in its unit. Command-line options of `costudio serve` override them.
+"""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+_SECRET_FILE = "jwt-secret"
+_DATABASE_FILE = "costudio.db"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be served with; the message names it and says what would do."""
+
+
+MiB = 1024 * 1024
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveSeconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be chosen, with its default; descriptions are the reference documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COSTUDIO_", env_file=".env", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    data_dir: Path = Field(Path("data"), description="where the embedded database and the secret live")
+    dev: bool = Field(
+        False, description="development mode: plain room names, tokens for the asking; loopback only"
+    )
+    database_url: str | None = Field(
+        None,
+        validation_alias="DATABASE_URL",
+        description="SQLAlchemy URL; default: SQLite in the data directory",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="carries traffic between nodes; a single node needs none",
+    )
+    log_level: str = Field("info", description="debug, info, warning or error")
+
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description=f"HS256 signing secret, at least {MIN_SECRET_BYTES} bytes; development generates one",
+    )
+    jwt_issuer: str = Field("costudio", description="the `iss` every token must carry")
+    jwt_audience: str = Field("costudio", description="the `aud` every token must carry")
+    jwt_leeway_seconds: float = Field(5, ge=0, description="clock difference tolerated in `exp` and `nbf`")
+    default_role: str = Field("editor", description="what a token without `grants` may do everywhere")
+
+    create_files: bool = Field(True, description="a file that does not exist is created by its first writer")
+    plain_room_names: bool | None = Field(
+        None, description="a name such as `notes/a.md` is a file of the default workspace; default: as `dev`"
+    )
+    default_workspace_id: PositiveInt = Field(1, description="the workspace of plain room names")
+    room_linger_seconds: float = Field(5, ge=0, description="how long an empty room stays open")
+
+    max_message_bytes: PositiveInt = Field(16 * MiB, description="largest WebSocket message")
+    max_unauthenticated_bytes: PositiveInt = Field(64 * 1024, description="the same before authentication")
+    max_awareness_bytes: PositiveInt = Field(64 * 1024, description="largest awareness message")
+    max_held_bytes: PositiveInt = Field(
+        4 * MiB, description="updates of one connection kept while earlier ones are missing"
+    )
+    max_outbox_bytes: PositiveInt = Field(
+        4 * MiB,
+        description="bytes a slow client may leave unread; beyond, it gets one diff when it has caught up",
+    )
+    max_uncommitted_bytes: PositiveInt = Field(
+        64 * MiB, description="updates waiting for the disk; beyond, reading from sockets pauses"
+    )
+    lagging_close_seconds: PositiveSeconds = Field(
+        60, description="a client that stays behind is closed after this"
+    )
+    keepalive_seconds: PositiveSeconds = Field(
+        20, description="a quiet client gets a frame at least this often"
+    )
+    silence_close_seconds: PositiveSeconds = Field(
+        25, description="a client from which nothing came, not even a pong, is closed after this"
+    )
+    handshake_timeout_seconds: PositiveSeconds = Field(
+        10, description="longest time to send a request's headers"
+    )
+    max_header_bytes: PositiveInt = Field(64 * 1024, description="largest request line and headers")
+    engine_call_seconds: PositiveSeconds = Field(
+        10, description="a call of the document engine that takes longer ends the process"
+    )
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _secret_is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"needs at least {MIN_SECRET_BYTES} bytes")
+        return secret
+
+    @property
+    def plain_names_workspace_id(self) -> int | None:
+        """The workspace that plain room names stand for, or None where they are refused."""
+        plain = self.dev if self.plain_room_names is None else self.plain_room_names
+        return self.default_workspace_id if plain else None
+
+    def resolved_database_url(self) -> str:
+        """The database to use."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.absolute() / _DATABASE_FILE}"
+
+    def resolved_jwt_secret(self) -> str:
+        """The signing secret. Raises SettingsError outside development when none is set."""
+        if self.jwt_secret is not None:
+            return self.jwt_secret.get_secret_value()
+        if not self.dev:
+            raise SettingsError(
+                f"COSTUDIO_JWT_SECRET is not set: give it at least {MIN_SECRET_BYTES} random bytes,"
+                " or use --dev on this machine alone"
+            )
+        return _development_secret(self.data_dir)
+
+    def check_servable(self) -> None:
+        """Raises SettingsError for combinations that must not serve."""
+        if self.dev and self.host not in _LOOPBACK_HOSTS:
+            raise SettingsError(
+                f"development mode hands out tokens to anyone, so it listens on loopback only, not on {self.host}"
+            )
+
+
+def _development_secret(data_dir: Path) -> str:
+    """The secret kept in the data directory, generated at first use; safe against two processes at once."""
+    file = data_dir / _SECRET_FILE
+    if not file.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        draft = data_dir / f".{_SECRET_FILE}-{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(MIN_SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):  # the other process was first: its secret is the one
+            os.link(draft, file)
+        draft.unlink()
+    return file.read_text().strip()

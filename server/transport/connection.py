@@ -1,0 +1,270 @@
+"""One client in one room, over the y-websocket protocol: what it may do, what it sends, what it is sent.
+
+Errors of the layers below become close codes here, once.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from functools import partial
+
+from auth.grants import Action, Grant
+from crdt_store.group_commit import GroupCommit
+from server.protocol.closing import CloseCode
+from server.protocol.varint import MalformedBytes
+from server.protocol.yjs_messages import (
+    Awareness,
+    ClientMessage,
+    SyncStatus,
+    SyncStep1,
+    Update,
+    permission_denied,
+    read_frame,
+)
+from server.rooms.gate import ForeignClientId
+from server.rooms.room import Room
+from server.transport.frames import Frame
+from server.transport.socket import Socket
+
+
+class Pause(Flag):
+    """Why nothing is taken from a client for now."""
+
+    REBUILDING = auto()  # its document is being built anew
+    DISK = auto()  # more is waiting to be committed than may
+    LAGGING = auto()  # it has not read what it was sent: asking for more would not help
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may do, in bytes."""
+
+    max_awareness_bytes: int
+    max_outbox_bytes: int
+
+
+@dataclass(slots=True)
+class Idleness:
+    """For how many sweeps nothing was heard, nothing was sent, and the client has been behind."""
+
+    silent: int = 0
+    quiet: int = 0
+    lagging: int = 0
+
+
+class Connection:
+    """A `SocketListener` to its socket and a `Member` to its room.
+
+    While it is paused its socket is not read, and what had been read already waits in a short inbox.
+    """
+
+    __slots__ = (
+        "_commits",
+        "_grant",
+        "_inbox",
+        "_limits",
+        "_on_gone",
+        "_pauses",
+        "_pending_statuses",
+        "_room",
+        "_socket",
+        "idleness",
+        "user_id",
+        "user_name",
+    )
+
+    def __init__(
+        self,
+        user_id: int,
+        user_name: str,
+        grant: Grant,
+        room: Room,
+        limits: ConnectionLimits,
+        commits: GroupCommit,
+        on_gone: Callable[["Connection"], None],
+    ) -> None:
+        self.user_id = user_id
+        self.user_name = user_name
+        self.idleness = Idleness()
+        self._grant = grant
+        self._room = room
+        self._limits = limits
+        self._commits = commits
+        self._on_gone = on_gone
+        self._inbox: deque[ClientMessage] = deque()
+        self._pauses = Pause(0)
+        self._pending_statuses = 0
+        self._socket: Socket | None = None  # None again once closed
+
+    def start(self, socket: Socket) -> None:
+        """Enter the room, and begin to read."""
+        self._socket = socket
+        self._room.join(self)
+        if not self._pauses:
+            socket.resume_reading()
+
+    # SocketListener
+
+    def on_binary(self, message: bytes) -> None:
+        """Act on one frame of the client."""
+        self.idleness.silent = 0
+        try:
+            for client_message in read_frame(message):
+                if self._pauses or self._inbox:
+                    self._inbox.append(client_message)
+                else:
+                    self._act_on(client_message)
+        except MalformedBytes as error:
+            self.close(CloseCode.MALFORMED, str(error))
+        except ForeignClientId as error:
+            self.refuse(CloseCode.FORBIDDEN, str(error))
+
+    def on_text(self, message: str) -> None:
+        """This protocol is binary."""
+        self.close(CloseCode.UNSUPPORTED_DATA, "binary messages only")
+
+    def on_heard(self) -> None:
+        """The client is alive."""
+        self.idleness.silent = 0
+
+    def on_drained(self) -> None:
+        """The client has caught up with reading."""
+        if Pause.LAGGING in self._pauses:
+            self.idleness.lagging = 0
+            self._release(Pause.LAGGING)
+            self._room.caught_up(self)
+
+    def on_closed(self, code: int) -> None:
+        """The socket is gone."""
+        self._forget()
+
+    # Member
+
+    def deliver(self, frame: Frame) -> bool:
+        """Send one message, unless the client has left too much unread."""
+        socket = self._socket
+        if socket is None or Pause.LAGGING in self._pauses:
+            return False
+        socket.send_frame(frame)
+        self.idleness.quiet = 0
+        if socket.buffered_bytes > self._limits.max_outbox_bytes:
+            self._pause(Pause.LAGGING)
+        return True
+
+    def pause(self) -> None:
+        """Take nothing more: the room is rebuilding its document."""
+        self._pause(Pause.REBUILDING)
+
+    def resume(self) -> None:
+        """The room can go on."""
+        self._release(Pause.REBUILDING)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Leave the room and end the connection."""
+        socket = self._socket
+        if socket is not None:
+            self._forget()
+            socket.close(code, reason)
+
+    # Messages
+
+    def _act_on(self, message: ClientMessage) -> None:
+        room = self._room
+        if self._socket is None:
+            return
+        if isinstance(message, Update):
+            self._receive_update(message)
+        elif isinstance(message, Awareness):
+            if len(message.entries) > self._limits.max_awareness_bytes:
+                limit = self._limits.max_awareness_bytes
+                self.close(CloseCode.MESSAGE_TOO_BIG, f"awareness over {limit} bytes (max_awareness_bytes)")
+            elif self._grant.allows(Action.SHOW_PRESENCE):
+                room.receive_awareness(self, message.entries)
+        elif isinstance(message, SyncStep1):
+            room.answer_sync(self, message.state_vector)
+        elif isinstance(message, SyncStatus):
+            self._pending_statuses += 1
+            room.when_committed(partial(self._return_status, message.message))
+        else:
+            room.answer_awareness_query(self)
+
+    def _receive_update(self, update: Update) -> None:
+        room = self._room
+        if not room.name.has_document:
+            reason = f"{room.name} has no document"
+        elif not self._grant.allows(Action.WRITE):
+            reason = f"the role {self._grant.role.name.lower()} may not write"
+        else:
+            room.receive_update(self, update.data, is_reply=update.is_reply)
+            if self._commits.saturated and not self._pauses & Pause.DISK:
+                self._pause(Pause.DISK)
+                self._commits.on_relief(partial(self._release, Pause.DISK))
+            return
+        # Every stock viewer answers our SyncStep1, usually with nothing new: that is no violation.
+        if not update.is_reply or room.would_change(update.data):
+            self.deliver(Frame(permission_denied(reason)))
+
+    def _return_status(self, message: bytes) -> None:
+        self._pending_statuses -= 1
+        self.deliver(Frame(message))
+
+    @property
+    def awaits_status(self) -> bool:
+        """A y-sweet client waits for word that its changes are safe, and takes 3 s of silence for the end."""
+        return self._pending_statuses > 0
+
+    # State
+
+    def refuse(self, code: CloseCode, reason: str) -> None:
+        """Say why in the protocol's own words, then close."""
+        self.deliver(Frame(permission_denied(reason)))
+        self.close(code, reason)
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        if self._socket is not None:
+            self._socket.ping()
+
+    def abort(self) -> None:
+        """Leave the room and cut the connection."""
+        socket = self._socket
+        if socket is not None:
+            self._forget()
+            socket.abort()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether silence says nothing about the client, since it is not read."""
+        return bool(self._pauses)
+
+    @property
+    def is_lagging(self) -> bool:
+        """Whether it has left too much unread."""
+        return Pause.LAGGING in self._pauses
+
+    def _pause(self, reason: Pause) -> None:
+        if not self._pauses and self._socket is not None:
+            self._socket.pause_reading()
+        self._pauses |= reason
+
+    def _release(self, reason: Pause) -> None:
+        self._pauses &= ~reason
+        waiting, self._inbox = self._inbox, deque()
+        try:
+            while waiting and not self._pauses:
+                self._act_on(waiting.popleft())
+        except MalformedBytes as error:
+            self.close(CloseCode.MALFORMED, str(error))
+        except ForeignClientId as error:
+            self.refuse(CloseCode.FORBIDDEN, str(error))
+        self._inbox.extendleft(reversed(waiting))
+        if not self._pauses and self._socket is not None:
+            self._socket.resume_reading()
+
+    def _forget(self) -> None:
+        if self._socket is not None:
+            self._socket = None
+            self._inbox.clear()
+            self._room.leave(self)
+            self._on_gone(self)
