@@ -1,6 +1,5 @@
 """`create_app(settings)`: the only place that chooses back ends and wires the parts together."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,30 +12,41 @@ from starlette.websockets import WebSocket
 
 from auth.grants import Role
 from auth.tokens import TokenIssuer
-from crdt_store.engine import create_engine
+from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
 from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
+from crdt_store.update_log import UpdateLog
 from crdt_store.users import UserDirectory
 from server.engine.watchdog import watch_event_loop
 from server.pages import add_pages
 from server.rooms.room_manager import RoomManager
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.transport.connection_manager import ConnectionManager
 from server.transport.yjs_endpoint import YjsEndpoint
 
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application. Raises SettingsError for settings that must not serve."""
+def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] = SqlUpdateLog) -> FastAPI:
+    """The ASGI application; its database is migrated. `open_log` makes the log that documents are kept in.
+
+    Raises SettingsError for settings that must not serve, UnknownSchema and LogUnavailable of the database.
+    """
     settings.check_servable()
+    if settings.redis_url is not None:
+        logger.warning("REDIS_URL is set, but this version runs as one node and does not use it")
     tokens = token_issuer(settings)
+    database_url = settings.resolved_database_url()
+    try:
+        migrate(database_url)
+    except ValueError as error:
+        raise SettingsError(f"DATABASE_URL: {error}") from error
     endpoint = _Deferred()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _serving(settings, tokens) as serve_yjs:
+        async with _serving(settings, tokens, open_log) as serve_yjs:
             endpoint.target = serve_yjs
             yield
 
@@ -58,14 +68,12 @@ def token_issuer(settings: Settings) -> TokenIssuer:
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, tokens: TokenIssuer) -> AsyncIterator[YjsEndpoint]:
+async def _serving(
+    settings: Settings, tokens: TokenIssuer, open_log: Callable[[Database], UpdateLog]
+) -> AsyncIterator[YjsEndpoint]:
     """Everything that runs while the server does, started in order and stopped in the opposite one."""
-    if settings.redis_url is not None:
-        logger.warning("REDIS_URL is set, but this version runs as one node and does not use it")
-    database_url = settings.resolved_database_url()
-    await asyncio.to_thread(migrate, database_url)
-    database = create_engine(database_url)
-    log = SqlUpdateLog(database)
+    database = create_engine(settings.resolved_database_url())
+    log = open_log(database)
     connections = ConnectionManager(
         keepalive_seconds=settings.keepalive_seconds,
         silence_close_seconds=settings.silence_close_seconds,

@@ -12,14 +12,14 @@ import uvicorn
 from pydantic import ValidationError
 
 from auth.grants import Role
+from crdt_store.migrations import UnknownSchema
+from crdt_store.update_log import LogUnavailable
 from server.app import create_app, token_issuer
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
-from server.transport.http_protocol import http_protocol
-from server.transport.picows_protocol import websocket_protocol
+from server.web_server import uvicorn_config
 
-LISTEN_BACKLOG = 4096
-_SHUTDOWN_SECONDS = 5
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _DEFAULT_TTL_SECONDS = 30 * 24 * 3600
 
 
@@ -64,7 +64,7 @@ def serve(
     )
     try:
         server = _Server(settings)
-    except SettingsError as error:
+    except (SettingsError, UnknownSchema, LogUnavailable) as error:
         _fail(str(error))
     server.run()
     if not server.started:
@@ -94,25 +94,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        super().__init__(
-            uvicorn.Config(
-                create_app(settings),
-                host=settings.host,
-                port=settings.port,
-                loop="uvloop",
-                http=http_protocol(
-                    handshake_timeout_seconds=settings.handshake_timeout_seconds,
-                    max_header_bytes=settings.max_header_bytes,
-                ),
-                ws=websocket_protocol(),
-                lifespan="on",
-                backlog=LISTEN_BACKLOG,
-                log_config=None,
-                access_log=False,  # a request line may hold a token
-                server_header=False,
-                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            )
-        )
+        super().__init__(uvicorn_config(create_app(settings), settings))
 
     def _log_started_message(self, listeners: Any) -> None:
         sockets: list[socket.socket] = list(listeners)

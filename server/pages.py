@@ -4,14 +4,14 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from starlette.staticfiles import StaticFiles
 
 from auth.grants import Role
 from auth.tokens import MAX_NAME_CHARACTERS, TokenIssuer
-from server.settings import Settings
+from server.settings import LOOPBACK_HOSTS, Settings
 
 DIST = Path(__file__).parent.parent / "web" / "dist"
 DEVELOPMENT_USERS = ("alice", "bob")
@@ -49,9 +49,13 @@ def add_pages(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
 
         @app.get("/api/dev/token")
         async def token(
+            request: Request,
             response: Response,
             user: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS)],
         ) -> DevelopmentToken:
+            # A foreign page can have its own name resolve to this machine, but not change the Host it asks for.
+            if request.url.hostname not in LOOPBACK_HOSTS:
+                raise HTTPException(403, "development tokens are for this machine's own pages")
             response.headers["Cache-Control"] = "no-store"
             return DevelopmentToken(token=development_token(tokens, user, now_seconds=time.time()))
 

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32
-_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 _SECRET_FILE = "jwt-secret"
 _DATABASE_FILE = "costudio.db"
 
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     max_unauthenticated_bytes: PositiveInt = Field(64 * 1024, description="the same before authentication")
     max_awareness_bytes: PositiveInt = Field(64 * 1024, description="largest awareness message")
     max_held_bytes: PositiveInt = Field(
-        4 * MiB, description="updates of one connection kept while earlier ones are missing"
+        64 * 1024, description="updates of one connection kept while earlier ones are missing"
     )
     max_outbox_bytes: PositiveInt = Field(
         4 * MiB,
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
 
     def check_servable(self) -> None:
         """Raises SettingsError for combinations that must not serve."""
-        if self.dev and self.host not in _LOOPBACK_HOSTS:
+        if self.dev and self.host not in LOOPBACK_HOSTS:
             raise SettingsError(
                 f"development mode hands out tokens to anyone, so it listens on loopback only, not on {self.host}"
             )

@@ -62,11 +62,12 @@ class Document:
                 raise MustRebuild(guard)
             update = guard.rewrite(update)
         try:
-            self.ydoc.apply_update(update)
-        except Exception as error:
-            raise EngineFailure(f"the engine refused an update: {error}") from error
+            self._integrate(update)
         except BaseException as error:
             raise _as_failure(error) from error
+
+    def _integrate(self, update: bytes) -> None:
+        self.ydoc.apply_update(update)
 
     def _read_contents(self) -> Contents:
         state = check_state_vector(self.state_vector())

@@ -181,8 +181,8 @@ def _read_structs(update: bytes) -> tuple[list[Struct], IdSet]:
             position += 1
             ref = info & _CONTENT_REF
             origin = right_origin = parent = key = None
-            if ref not in (GC, SKIP):
-                if info & _HAS_ORIGIN:
+            if ref != GC and ref != SKIP:
+                if info >= _HAS_ORIGIN:
                     origin, position = _read_id(update, position, client, own)
                 if info & _HAS_RIGHT_ORIGIN:
                     right_origin, position = _read_id(update, position, client, own)
@@ -201,7 +201,7 @@ def _read_structs(update: bytes) -> tuple[list[Struct], IdSet]:
                 text = update[text_at:position]
                 if not text.isascii():
                     length = utf16_length(text)
-            elif ref not in (GC, SKIP, DELETED):
+            elif ref != DELETED and ref != GC and ref != SKIP:
                 length, position = _skip_content(update, content, ref)
             structs.append(
                 Struct(

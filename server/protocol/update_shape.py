@@ -48,6 +48,7 @@ class UpdateShape:
     deletes: tuple[tuple[int, int, int], ...]  # (client, clock, length) in file order
     lossy: bool  # yrs re-encodes it differently: subdocuments, objects, fractions in JSON
     has_astral: bool  # a string holds a surrogate pair: yrs cuts at whole characters only
+    has_non_ascii: bool  # a string is not ASCII: below an array that is read, it makes yrs loop for ever
 
     @property
     def is_empty(self) -> bool:
@@ -67,7 +68,13 @@ def check_update(data: bytes) -> UpdateShape:
     if position != len(data):
         raise MalformedUpdate(position, "bytes after the update")
     return UpdateShape(
-        walk.structs, walk.has_skips, walk.depends, tuple(walk.deletes), walk.lossy, walk.has_astral
+        walk.structs,
+        walk.has_skips,
+        walk.depends,
+        tuple(walk.deletes),
+        walk.lossy,
+        walk.has_astral,
+        walk.has_non_ascii,
     )
 
 
@@ -126,14 +133,14 @@ class _UpdateWalk:
     They raise MalformedBytes, or IndexError where the bytes end.
     """
 
-    __slots__ = ("data", "deletes", "depends", "has_astral", "has_skips", "lossy", "structs")
+    __slots__ = ("data", "deletes", "depends", "has_astral", "has_non_ascii", "has_skips", "lossy", "structs")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.structs: dict[int, tuple[int, int]] = {}
         self.depends: dict[int, int] = {}
         self.deletes: list[tuple[int, int, int]] = []
-        self.has_skips = self.lossy = self.has_astral = False
+        self.has_skips = self.lossy = self.has_astral = self.has_non_ascii = False
 
     def sections(self, position: int) -> int:
         count, position = _read_count(self.data, position, "clients", size=5)
@@ -218,6 +225,8 @@ class _UpdateWalk:
         else:
             raise MalformedBytes(position, f"parent kind {names_root}")
         if info & _HAS_PARENT_SUB:
+            if info & _KIND == _FORMAT:  # has no value: yrs panics when the map's event is read
+                raise MalformedBytes(position, "a format as the value of a key")
             position = read_text(self.data, position)[1]
         return position
 
@@ -229,6 +238,7 @@ class _UpdateWalk:
         text, end = read_text(data, position)
         if text.isascii():
             return len(text), end
+        self.has_non_ascii = True
         units = len(text.encode("utf-16-le")) // 2
         if units != len(text):
             self.has_astral = True

@@ -128,7 +128,7 @@ class RoomManager(WebsocketServer):
         timer = self._closing_timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if self._is_deserted(room):
+        if self._is_deserted(room) and self.running:
             loop = asyncio.get_running_loop()
             self._closing_timers[key] = loop.call_later(self._linger_seconds, self._start, self._close, room)
 
@@ -168,6 +168,12 @@ class RoomManager(WebsocketServer):
     async def __aenter__(self) -> Self:
         await super().__aenter__()
         return self
+
+    async def stop(self) -> None:
+        """Open and close no more rooms."""
+        for timer in self._closing_timers.values():
+            timer.cancel()
+        await super().stop()
 
     async def get_room(self, name: str) -> Room:
         """The room of that (canonical) name, opened if need be. Raises BadRoomName, RoomUnavailable."""

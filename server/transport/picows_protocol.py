@@ -46,7 +46,7 @@ class PicowsProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._transport: asyncio.Transport
         self._request: UpgradeRequest | None = None
-        self._conversation = AsgiConversation(self, config.ws_max_size)
+        self._conversation: AsgiConversation | None = None
         self._socket: PicowsSocket | None = None
         self._answered = False
         self._early = bytearray()
@@ -67,7 +67,8 @@ class PicowsProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_state.connections.discard(self)  # type: ignore[arg-type]
-        self._conversation.on_closed(ABNORMAL_CLOSURE)
+        if self._conversation is not None:
+            self._conversation.on_closed(ABNORMAL_CLOSURE)
 
     def shutdown(self) -> None:
         """Called by uvicorn when the server stops."""
@@ -80,6 +81,7 @@ class PicowsProtocol(asyncio.Protocol):
             self._answer(refused.response)
             self._transport.close()
             return
+        self._conversation = AsgiConversation(self, self._config.ws_max_size)
         scope = self._request.scope(self._config.root_path) | {
             "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
             "scheme": "wss" if is_ssl(self._transport) else "ws",
@@ -88,14 +90,14 @@ class PicowsProtocol(asyncio.Protocol):
             "state": self._app_state.copy(),
             "extensions": {"websocket.http.response": {}, FAST_PATH: self},
         }
-        task = asyncio.get_running_loop().create_task(self._run(scope))
+        task = asyncio.get_running_loop().create_task(self._run(scope, self._conversation))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
 
-    async def _run(self, scope: dict[str, Any]) -> None:
+    async def _run(self, scope: dict[str, Any], conversation: AsgiConversation) -> None:
         failed = True
         try:
-            await self._config.loaded_app(scope, self._conversation.receive, self._conversation.send)
+            await self._config.loaded_app(scope, conversation.receive, conversation.send)
             failed = False
         except ClientDisconnected:
             failed = False
@@ -104,8 +106,9 @@ class PicowsProtocol(asyncio.Protocol):
         finally:
             if not self._answered:
                 self.refuse(500, [], b"Internal Server Error")
-            elif self._socket is not None and (failed or self._conversation.is_open):
+            elif self._socket is not None and (failed or conversation.is_open):
                 self._socket.close(CloseCode.INTERNAL_ERROR if failed else NORMAL_CLOSURE)
+            self._conversation = None  # they hold each other
 
     # What answers the handshake
 

@@ -51,6 +51,9 @@ class FrameReader(WSProtocol):  # type: ignore[misc]  # see the import
 
     __slots__ = ("_sink",)
 
+    data_received = None
+    """Without it uvloop keeps that of the protocol before, and so the handshake's objects, alive."""
+
     def __init__(self, sink: FrameSink, max_frame_bytes: int) -> None:
         # Positional, by name: host, path, is_client, listener_factory, logger, disconnect_on_exception,
         # handshake_timeout, auto_ping (idle, reply, strategy), auto_pong, max_frame_size, headers, buffer_size.
