@@ -80,7 +80,7 @@ def _is_ready(structs: Iterable[Struct], deletes: IdSet, state: Mapping[int, int
 def _missing(struct: Struct, clocks: Mapping[int, int], state: Mapping[int, int]) -> Id | None:
     """An id that the struct hangs on and that is not there; `clocks` say more of some clients than `state`."""
     for link in (struct.origin, struct.right_origin, struct.parent):
-        if link.__class__ is tuple and link[1] >= (
+        if isinstance(link, tuple) and link[1] >= (
             clocks[link[0]] if link[0] in clocks else state.get(link[0], 0)
         ):
             return link

@@ -45,9 +45,9 @@ def with_pairs_replaced(update: bytes, positions: Container[Id]) -> bytes:
 class SurrogateGuard:
     """Which pairs of one document have been cut. Costs next to nothing until a document has its first pair.
 
-    Show it every update (`admit`) in the order in which the engine gets them, each ready when its turn comes,
-    and feed the engine what `rewrite` returns. When `admit` returns something, the engine holds pairs that
-    are now cut: feed all kept updates, rewritten, to a new engine.
+    Show it every update (`admit`), the engine's own too, in the order in which the engine gets them, each ready
+    when its turn comes, and feed the engine what `rewrite` returns. When `admit` returns something, the engine
+    holds pairs that are now cut: feed all kept updates, rewritten, to a new engine.
     """
 
     __slots__ = ("_halves", "_replaced")

@@ -14,7 +14,7 @@ Layout of an update (W3: yjs `UpdateEncoderV1`), all numbers varints, clocks in 
     deleteSet = n • n × (client • m • m × (clock • length))
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from server.protocol.any_shape import read_text, skip_buf, walk_any, walk_json
@@ -99,6 +99,26 @@ def check_state_vector(data: bytes) -> dict[int, int]:
     if position != len(data):
         raise MalformedUpdate(position, "bytes after the state vector")
     return clocks
+
+
+def fits(shape: UpdateShape, state: Mapping[int, int]) -> bool:
+    """Whether an update continues `state` (client -> next clock) without a gap, an overlap or an unknown link.
+
+    What no walk without the document can see. yrs 0.28 applies structs that lie beyond a gap at once, then panics
+    when it encodes them (store.rs:234); it cuts a struct that overlaps known ones without comparing them, and an
+    array in which the cut halves belong to different parents loops for ever. So a room applies only what fits:
+    what overlaps is first cut to what is new, what is ahead waits or is asked for again. Structs known already
+    (all before `state`) fit: the engine ignores them.
+    """
+    for client, (first, after_last) in shape.structs.items():
+        known = state.get(client, 0)
+        if first != known and after_last > known:
+            return False
+    for client, after in shape.depends.items():
+        known = max(state.get(client, 0), shape.structs.get(client, (0, 0))[1])
+        if after > known:
+            return False
+    return not shape.has_skips
 
 
 def _read_client(data: bytes, position: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""ASGI's receive and send for a WebSocket route that does not know of our sockets: itself a listener of one."""
+"""ASGI's receive and send, for a WebSocket route that knows nothing of our sockets: itself a listener of one."""
 
 import asyncio
 from collections import deque

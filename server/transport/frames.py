@@ -3,7 +3,7 @@
 NORMAL_CLOSURE = 1000
 NO_STATUS_RECEIVED = 1005
 ABNORMAL_CLOSURE = 1006
-"""Close codes that are not ours to choose, so not in `closing.CloseCode`; the last two never stand on the wire."""
+"""Codes that are not ours to choose, so not in `closing.CloseCode`; the last two never stand on the wire."""
 
 MAX_REASON_BYTES = 123
 """A control frame holds 125 bytes, of which the code takes two (RFC 6455 §5.5)."""

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol class, with what it lacks against half-sent requests: a deadline and a size for headers.
+"""uvicorn's HTTP protocol class, with what it lacks against half-sent requests: limits for their headers.
 
 Its access log is off: it prints query strings, and those may hold tokens.
 """
@@ -20,9 +20,10 @@ def http_protocol(
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A connection whose request headers must be complete in time: counted from connecting, then from a first byte.
+    """A connection whose request headers must be complete in time, and not too long.
 
-    Too late is answered 408 (or not at all, if nothing came: a browser's spare connection), too long 431.
+    The time counts from connecting, later from a request's first byte. Too late is answered 408 (or not at all
+    if nothing came: browsers open spare connections), too long 431.
     """
 
     handshake_timeout_seconds: ClassVar[float] = 10.0

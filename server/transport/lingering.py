@@ -1,7 +1,7 @@
 """Letting go of a TCP connection so that the last bytes sent to it arrive.
 
-A socket that is closed while unread bytes stand in its receive buffer resets the connection, and a reset discards
-what the peer has not read yet: our close frame. So we only say that we are done, and discard until the peer is too.
+Closing a socket while unread bytes stand in its receive buffer resets the connection, and a reset discards what
+the peer has not read yet: our close frame. So we only say that we are done, and discard until the peer is too.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _SCRATCH: Final = memoryview(bytearray(16 * 1024))
 
 
 def linger(transport: asyncio.Transport, lost: Callable[[], None]) -> None:
-    """Send what is buffered, then FIN; call `lost` when the peer has closed. The caller sets the time limit."""
+    """Send what is buffered, then FIN; call `lost` once the peer has closed. The caller limits the time."""
     if transport.is_closing():
         return
     transport.set_protocol(_Lingering(lost))

@@ -1,6 +1,7 @@
-"""Frames into messages: what RFC 6455 asks of the frames that a client sends, once they are parsed and unmasked.
+"""Frames into messages: what RFC 6455 asks of a client's frames, once they are parsed and unmasked.
 
-PURE: no socket, no clock. picows checks each frame's own header (opcode, mask, length); order and content are here.
+PURE: no socket, no clock. picows checks each frame's own header (opcode, mask, length); order and content are
+here.
 """
 
 from typing import Final
@@ -55,7 +56,7 @@ def decode_text(payload: bytes | bytearray) -> str:
 
 
 def decode_close(payload: bytes) -> int:
-    """The code of a close frame's body, NO_STATUS_RECEIVED for none. Raises ProtocolError (§5.5.1, §7.4)."""
+    """The code of a close frame's body, NO_STATUS_RECEIVED for none (§5.5.1, §7.4). Raises ProtocolError."""
     if not payload:
         return NO_STATUS_RECEIVED
     code = int.from_bytes(payload[:2], "big")

@@ -13,8 +13,8 @@ async def open_socket(
     """Accept, and let `listener` speak: `await socket.detach()` is then the endpoint's last act.
 
     `websocket` has been neither accepted nor refused. Reading starts paused. If the client has left meanwhile,
-    the socket is a closed one, and `on_closed` comes as ever. A longer message than `max_message_bytes` costs
-    the connection 1009.
+    the socket is a closed one and `on_closed` comes as ever. A longer message than `max_message_bytes` costs the
+    connection 1009.
     """
     fast_path = websocket.scope.get("extensions", {}).get(FAST_PATH)
     if fast_path is not None:

@@ -1,8 +1,8 @@
 """uvicorn's WebSocket protocol class: from the upgrade request to an accepted socket.
 
-An endpoint of ours takes the fast path through `scope["extensions"][FAST_PATH]` (see `open_socket`): its coroutine
-ends and callbacks carry on. Any other ASGI application speaks receive and send (`asgi_conversation`). Nothing here
-logs a URL: its query may hold a token.
+An endpoint of ours takes the fast path through `scope["extensions"][FAST_PATH]` (see `open_socket`): its
+coroutine ends and callbacks carry on. Any other ASGI application speaks receive and send (`asgi_conversation`).
+Nothing here logs a URL: its query may hold a token.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ FAST_PATH = "costudio.socket"
 """The ASGI extension whose `accept` gives a Socket."""
 
 MAX_EARLY_BYTES = 64 * 1024
-"""What a client may send before it is accepted; reading stops there (and with it the notice that it has left)."""
+"""What a client may send before it is accepted. Reading stops there, and with it the notice that it left."""
 
 logger = logging.getLogger(__name__)
 

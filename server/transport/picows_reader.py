@@ -1,9 +1,9 @@
-"""picows as a parser of frames, and nothing else: it never sees the real transport, and nothing it writes goes out.
+"""picows as a parser of frames and nothing else: it never sees the real transport, what it writes goes nowhere.
 
-So the handshake, every byte sent and the way a connection ends are ours (`picows_protocol`, `picows_socket`), and
-these of its habits (2.3.1) cannot reach a client: it parses one frame ahead and would answer an error in the next
-frame before the message in front of it is delivered; it writes to the file descriptor past the transport; its
-`writelines` holds a view of a header buffer that its next send overwrites; it sets TCP options on Unix sockets.
+So the handshake, every byte sent and the way a connection ends are ours (`picows_protocol`, `picows_socket`),
+and these habits of picows 2.3.1 cannot reach a client: it parses one frame ahead, and would answer an error in it
+before the message in front of it is delivered; it writes to the file descriptor past the transport; for a large
+message it gives the transport a view of a header buffer that its next send overwrites; it fails on Unix sockets.
 """
 
 import logging
@@ -14,7 +14,7 @@ from picows import WSAutoPingStrategy, WSListener, WSUpgradeResponse, WSUpgradeR
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # left out of its stubs
 
 LARGE_BYTES: Final = 24 * 1024
-"""While no read and no frame is larger, picows' buffer stays at 56 KiB or less (it doubles, and never shrinks)."""
+"""While no read and no frame is larger, picows' buffer, which doubles and never shrinks, is 56 KiB at most."""
 
 _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -33,7 +33,7 @@ class FrameSink(WSListener):
     __slots__ = ("buffer_is_large", "buffer_tail_bytes")
 
     buffer_is_large: bool
-    """Set by whoever sees more than LARGE_BYTES at once; `FrameReader` then renews itself when it is empty."""
+    """Set by whoever sees more than LARGE_BYTES at once; `FrameReader` then asks to be renewed when empty."""
 
     buffer_tail_bytes: int
     """While the buffer is large: what stood in it behind the last frame."""
@@ -55,12 +55,23 @@ class FrameReader(WSProtocol):  # type: ignore[misc]  # see the import
     """Without it uvloop keeps that of the protocol before, and so the handshake's objects, alive."""
 
     def __init__(self, sink: FrameSink, max_frame_bytes: int) -> None:
-        # Positional, by name: host, path, is_client, listener_factory, logger, disconnect_on_exception,
-        # handshake_timeout, auto_ping (idle, reply, strategy), auto_pong, max_frame_size, headers, buffer_size.
         super().__init__(
-            None, None, False, lambda _: WSUpgradeResponseWithListener(_RESPONSE, sink), _QUIET, True,
-            None, False, 0, 0, WSAutoPingStrategy.PING_WHEN_IDLE, False, max_frame_bytes, None, 2048,
-        )  # fmt: skip
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=lambda _: WSUpgradeResponseWithListener(_RESPONSE, sink),
+            logger=_QUIET,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=None,
+            enable_auto_ping=False,
+            auto_ping_idle_timeout=0,
+            auto_ping_reply_timeout=0,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=False,
+            max_frame_size=max_frame_bytes,
+            extra_headers=None,
+            read_buffer_init_size=2048,
+        )
         self._sink = sink
         super().connection_made(_NOWHERE)
         feed(super(), _HANDSHAKE)

@@ -1,7 +1,7 @@
 """A WebSocket that lives by callbacks alone: no task and no queue per connection (see `socket.Socket`).
 
-Life: OPEN -> CLOSING (our close frame is out, the peer's is awaited) -> ENDED (nothing more is said or heard, TCP
-is let go of). Whatever leads out of OPEN starts one timer, and when that fires the connection is cut.
+Life: OPEN -> CLOSING (our close frame is out, the peer's is awaited) -> ENDED (nothing more is said or heard,
+TCP is let go of). Whatever leads out of OPEN starts one timer, and when that fires the connection is cut.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class PicowsSocket(FrameSink):
             transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
             transport.set_protocol(FrameReader(self, max_message_bytes))
 
-    # Sending. transport.write tries the kernel first and keeps a reference, not a copy, of what it does not take.
+    # Sending: transport.write tries the kernel at once, and keeps a reference to the rest, no copy.
 
     @property
     def buffered_bytes(self) -> int:

@@ -59,7 +59,7 @@ class UpgradeRequest:
 
 
 def parse_upgrade(request: bytes) -> UpgradeRequest:
-    """Raises UpgradeError, and nothing else: uvicorn's HTTP parser has read these bytes, and written them anew."""
+    """Raises UpgradeError, and nothing else; uvicorn's HTTP parser has read these bytes and written them anew."""
     head, *lines = request.partition(b"\r\n\r\n")[0].split(b"\r\n")
     method, _, target = head.rpartition(b" ")[0].partition(b" ")
     headers = [

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from urllib.parse import quote
 
 import anyio
+import pytest
 from pycrdt import Doc, Text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from server.protocol.awareness_codec import AwarenessEntry, read_entries, write_entries
 from server.protocol.yjs_messages import (
-    EMPTY_UPDATE,
     Awareness,
     ClientMessage,
     SyncStep1,
@@ -19,7 +19,6 @@ from server.protocol.yjs_messages import (
     awareness_message,
     read_frame,
     sync_step_1,
-    sync_step_2,
     update_message,
 )
 
@@ -47,12 +46,10 @@ class WireClient:
 
     async def close_code(self) -> int:
         """Receive until the server closes; its code."""
-        try:
+        with pytest.raises(ConnectionClosed) as closed:
             await self.until(lambda: False)
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "cut without a close frame"
-            return closed.rcvd.code
-        raise AssertionError("unreachable")
+        assert closed.value.rcvd is not None, "cut without a close frame"
+        return closed.value.rcvd.code
 
     def messages(self) -> list[ClientMessage]:
         """All that was received, decoded; permission denials, which only servers send, left out."""
@@ -130,6 +127,3 @@ async def open_client(url: str, room: str, token: str) -> AsyncIterator[WireClie
         f"{url}/ws/{quote(room)}?token={quote(token)}", compression=None, max_size=None
     ) as connection:
         yield WireClient(connection)
-
-
-__all__ = ["EMPTY_UPDATE", "WireClient", "Writer", "open_client", "sync_step_2"]

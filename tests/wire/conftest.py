@@ -20,7 +20,7 @@ from server.settings import Settings
 from server.web_server import uvicorn_config
 from tests.wire.client import WireClient, open_client
 
-SECRET = "a secret for tests, long enough to sign with"  # noqa: S105
+SECRET = "a secret for tests, long enough to sign with"
 ROOM = "workspace:1/notes.md"
 
 
@@ -50,7 +50,7 @@ async def run_server(
     data_dir: Path, *, open_log: Callable[[Database], UpdateLog] = SqlUpdateLog, **options: object
 ) -> AsyncIterator[RunningServer]:
     """Serve on a free port; `options` are settings."""
-    settings = Settings(data_dir=data_dir, port=0, jwt_secret=SECRET, _env_file=None, **options)  # type: ignore[arg-type]
+    settings = Settings(data_dir=data_dir, port=0, jwt_secret=SECRET, **options)  # type: ignore[arg-type]
     app = create_app(settings, open_log=open_log)
     server = Server(uvicorn_config(app, settings))
     async with anyio.create_task_group() as tasks:

@@ -198,7 +198,9 @@ async def test_a_document_that_cannot_be_read_is_refused_and_the_others_go_on(
     assert await (await slow_server.client(room="workspace:1/broken")).text() == ""
 
 
-async def test_edits_beyond_the_limit_of_the_uncommitted_wait_in_the_socket(tmp_path: Path, disk: Disk) -> None:
+async def test_edits_beyond_the_limit_of_the_uncommitted_wait_in_the_socket(
+    tmp_path: Path, disk: Disk
+) -> None:
     async with run_server(tmp_path, open_log=disk.open, max_uncommitted_bytes=1000) as server:
         alice, bob, writer = await server.client("alice"), await server.client("bob"), Writer(7)
         await bob.sync()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jwt
 import pytest
+from websockets.asyncio.client import connect
 
 from auth.grants import Role
 from server.protocol.closing import CloseCode
@@ -28,12 +29,16 @@ BAD_TOKENS = {
     "no subject": forged(sub=None),
     "wrong audience": forged(aud="others"),
     "wrong issuer": forged(iss="others"),
-    "other secret": jwt.encode({"sub": "x", "exp": time.time() + 60}, "another secret, as long as the right one"),
+    "other secret": jwt.encode(
+        {"sub": "x", "exp": time.time() + 60}, "another secret, as long as the right one"
+    ),
     "unsigned": jwt.encode(
         {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60}, None, algorithm="none"
     ),
     "other algorithm": jwt.encode(
-        {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60}, SECRET * 2, algorithm="HS512"
+        {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60},
+        SECRET * 2,
+        algorithm="HS512",
     ),
     "expiry of another type": forged(exp="soon"),
     "grants of another type": forged(grants=["*"]),
@@ -53,15 +58,23 @@ async def test_a_token_that_proves_nothing_is_refused_in_words_and_by_code(
 
 
 async def test_a_good_token_in_a_header_is_as_good(server: RunningServer) -> None:
-    from websockets.asyncio.client import connect
-
     headers = {"Authorization": f"Bearer {server.token()}"}
     async with connect(f"{server.url}/ws/{ROOM}", additional_headers=headers) as connection:
         assert await connection.recv() == b"\x00\x00\x01\x00"
 
 
 @pytest.mark.parametrize(
-    "room", ["chat:x", "chat:0", "project:7/file", "workspace:", "workspace:1/", "workspace:1/a/../b", "notes.md", "global:"]
+    "room",
+    [
+        "chat:x",
+        "chat:0",
+        "project:7/file",
+        "workspace:",
+        "workspace:1/",
+        "workspace:1/a/../b",
+        "notes.md",
+        "global:",
+    ],
 )
 async def test_a_name_that_is_no_rooms_is_not_found(server: RunningServer, room: str) -> None:
     client = await server.client(room=room)
@@ -75,7 +88,9 @@ async def test_every_kind_of_room_opens(server: RunningServer, room: str) -> Non
 
 
 @pytest.mark.parametrize("room", ["global", "project:7"])
-async def test_rooms_without_a_document_refuse_updates_and_stay_open(server: RunningServer, room: str) -> None:
+async def test_rooms_without_a_document_refuse_updates_and_stay_open(
+    server: RunningServer, room: str
+) -> None:
     client = await server.client(room=room)
     await client.send(update_message(Writer(7).type("x")))
     await client.until(lambda: len(client.denials()) == 1)

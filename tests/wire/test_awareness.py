@@ -16,8 +16,10 @@ def shown(client: WireClient, client_id: int) -> bytes | None:
 async def knows(client: WireClient, client_id: int, state: bytes | None) -> None:
     """Wait until the last that it heard of the id is this state."""
     await client.until(
-        lambda: any(entry.client_id == client_id for entry in client.awareness())
-        and shown(client, client_id) == state
+        lambda: (
+            any(entry.client_id == client_id for entry in client.awareness())
+            and shown(client, client_id) == state
+        )
     )
 
 
@@ -60,7 +62,11 @@ async def test_what_is_said_about_others_is_dropped_entry_by_entry(server: Runni
     await alice.show(7, 1, b'{"of":"alice"}')
     await knows(bob, 7, b'{"of":"alice"}')
     await bob.show(8, 1, b"{}")
-    entries = [AwarenessEntry(7, 9, b'{"of":"bob"}'), AwarenessEntry(8, 2, b'{"own":1}'), AwarenessEntry(7, 1, None)]
+    entries = [
+        AwarenessEntry(7, 9, b'{"of":"bob"}'),
+        AwarenessEntry(8, 2, b'{"own":1}'),
+        AwarenessEntry(7, 1, None),
+    ]
     await bob.send(awareness_message(write_entries(entries)))
     await knows(alice, 8, b'{"own":1}')
     assert all(entry.client_id == 8 for entry in alice.awareness())

@@ -30,12 +30,18 @@ BAD_FRAMES = {
     "length of 2 GB": b"\x00\x02" + var_uint(2**31),
     "update cut short": update_message(b"\x01\x01\x07\x00\x04\x01"),
     "update with a tail": update_message(b"\x00\x00\x00"),
-    "update, invalid UTF-8": update_message(bytes.fromhex("01010100040101740568 65ff6c6f00".replace(" ", ""))),
+    "update, invalid UTF-8": update_message(
+        bytes.fromhex("01010100040101740568 65ff6c6f00".replace(" ", ""))
+    ),
     "update, 2**28 structs claimed": update_message(bytes.fromhex("8080808001 00".replace(" ", ""))),
     "update nested 20,000 deep": update_message(nested_any(20_000)),
     "update nested 30,000 deep": update_message(nested_any(30_000)),
-    "update, client id of 54 bits": update_message(b"\x01\x01" + var_uint(2**53) + b"\x00\x04\x01\x01t\x01a\x00"),
-    "update, clock over 31 bits": update_message(b"\x01\x01\x07" + var_uint(2**31) + b"\x04\x01\x01t\x01a\x00"),
+    "update, client id of 54 bits": update_message(
+        b"\x01\x01" + var_uint(2**53) + b"\x00\x04\x01\x01t\x01a\x00"
+    ),
+    "update, clock over 31 bits": update_message(
+        b"\x01\x01\x07" + var_uint(2**31) + b"\x04\x01\x01t\x01a\x00"
+    ),
     "state vector of 2**31 clients": sync_step_1(bytes.fromhex("ffffffff0f00")),
     "awareness of 2 GB": b"\x01" + var_uint(2**31),
     "awareness, a state of 2 GB": awareness_message(b"\x01\x09\x01" + var_uint(2**31)),
@@ -45,7 +51,9 @@ BAD_FRAMES = {
     "awareness, not JSON": awareness_message(b"\x01\x09\x01" + buf(b"{")),
     "awareness, no object": awareness_message(b"\x01\x09\x01" + buf(b"5")),
     "awareness, NaN": awareness_message(b"\x01\x09\x01" + buf(b'{"x":NaN}')),
-    "awareness, nested deep": awareness_message(b"\x01\x09\x01" + buf(b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}")),
+    "awareness, nested deep": awareness_message(
+        b"\x01\x09\x01" + buf(b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}")
+    ),
 }
 
 
@@ -154,10 +162,11 @@ async def test_shapes_stay_what_the_engine_counts(server: RunningServer) -> None
 
 async def test_an_unmasked_frame_ends_the_connection_alone(server: RunningServer) -> None:
     other = await server.client()
-    async with connect(f"{server.url}/ws/{ROOM}?token={server.token('mallory')}", compression=None) as mallory:
+    async with connect(
+        f"{server.url}/ws/{ROOM}?token={server.token('mallory')}", compression=None
+    ) as mallory:
         await mallory.recv()
         mallory.transport.write(b"\x82\x01\x00")
         await mallory.wait_closed()
         assert mallory.close_code == CloseCode.PROTOCOL_ERROR
     assert await other.text() == ""
-

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pycrdt import Doc
+from pycrdt import Doc, Text
 
 from server.protocol.yjs_messages import KEEPALIVE, sync_step_1, sync_step_2, update_message
 from tests.wire.client import Writer
@@ -43,7 +43,7 @@ async def test_a_newcomer_gets_everything_in_one_answer(server: RunningServer) -
 async def test_a_returning_client_gets_only_what_it_lacks(server: RunningServer) -> None:
     alice, writer = await server.client("alice"), Writer(7)
     await alice.edit(writer.type("a long beginning, known already"))
-    known: Doc[object] = Doc()
+    known: Doc[Text] = Doc()
     known.apply_update(await alice.sync())
     await alice.edit(writer.type("!"))
     bob = await server.client("bob")
