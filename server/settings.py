@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         validation_alias="REDIS_URL",
         description="carries traffic between nodes; a single node needs none",
     )
-    log_level: str = Field("info", description="debug, info, warning or error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much to log")
 
     jwt_secret: SecretStr | None = Field(
         None,
@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field("costudio", description="the `iss` every token must carry")
     jwt_audience: str = Field("costudio", description="the `aud` every token must carry")
     jwt_leeway_seconds: float = Field(5, ge=0, description="clock difference tolerated in `exp` and `nbf`")
-    default_role: str = Field("editor", description="what a token without `grants` may do everywhere")
+    default_role: Literal["none", "viewer", "commenter", "editor", "admin"] = Field(
+        "editor", description="what a token without `grants` may do everywhere"
+    )
 
     create_files: bool = Field(True, description="a file that does not exist is created by its first writer")
     plain_room_names: bool | None = Field(

@@ -1,7 +1,8 @@
 """The `costudio` command, as tools use it."""
 
+import sqlite3
 import subprocess
-import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,10 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, arguments: list[str],
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "costudio.db"
-    script = (
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
-        "c.executescript(\"CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('9999')\")"
-    )
-    subprocess.run([sys.executable, "-c", script, str(database)], check=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+        connection.commit()
     done = costudio("serve", "--dev", "--port", "0", "--data-dir", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 2
     assert "version 9999" in done.stderr

@@ -26,23 +26,9 @@ def test_every_kind_is_read(text: str, kind: RoomKind, number: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "chat:",
-        "chat:0",
-        "chat:01",
-        "chat:-1",
-        "chat:1/x",
-        "workspace:1/",
-        "workspace:1//a",
-        "workspace:1/a/",
-        "plain",
-    ]
-    + [
-        "workspace:1/../a",
-        "workspace:1/a\x00b",
-        "workspace:1/a\u202eb",
-        "workspace:1/" + "x" * 513,
-        "global:1",
+        *("", "chat:", "chat:0", "chat:01", "chat:-1", "chat:1/x", "plain", "global:1"),
+        *("workspace:1/", "workspace:1//a", "workspace:1/a/", "workspace:1/../a", "workspace:1/" + "x" * 513),
+        *("workspace:1/a\x00b", "workspace:1/a\u202eb"),
     ],
 )
 def test_what_is_no_name_is_refused(text: str) -> None:
