@@ -1,8 +1,8 @@
 """Opening the database: the one file that knows which one it is, SQLite today.
 
 Transactions are plain functions over a SQLAlchemy `Connection`, run whole on a database thread. SQLAlchemy's
-async engine on aiosqlite changes threads a dozen times in a transaction and takes four times the CPU (4.1 ms, not
-1.0, to append one row); and here a cancelled caller cannot stop a transaction half-way.
+async engine on aiosqlite changes threads a dozen times in a transaction and takes four times the CPU (4.1 ms,
+not 1.0, to append one row); and here a cancelled caller cannot stop a transaction half-way.
 """
 
 import asyncio
@@ -194,5 +194,6 @@ def _transact(engine: Engine, body: Callable[[Connection], T]) -> T:
             except DBAPIError:
                 connection.invalidate()
                 raise
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        # UnicodeDecodeError: the driver's own, when a damaged schema stands in the message of an error.
         raise LogUnavailable(str(error)) from error

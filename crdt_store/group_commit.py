@@ -133,6 +133,8 @@ class GroupCommit:
         return tuple(portions)
 
     async def _flush(self, portions: Sequence[Portion]) -> None:
+        if not portions:  # all that was waiting has failed meanwhile
+            return
         failure = await self._append([row for portion in portions for row in portion.rows])
         if failure is None:
             for portion in portions:
@@ -155,7 +157,7 @@ class GroupCommit:
                 self._fail([portion.journal], failure)
 
     async def _append(self, rows: list[Row]) -> LogUnavailable | None:
-        """Append; return why it failed. Any other fault is taken for one of the log, or all saving would end."""
+        """Append; return why it failed. Any other fault counts as the log's, or all saving would end."""
         try:
             await self._log.append(rows)
         except LogUnavailable as error:
@@ -170,12 +172,16 @@ class GroupCommit:
 
     def _commit(self, portion: Portion) -> None:
         journal = portion.journal
+        if journal.failure is not None:  # given up at the end, a moment before the answer came
+            return
         journal.commit(portion)
         self._release(portion.data_bytes)
         _call(journal.on_committed, journal.committed)
 
     def _fail(self, journals: Sequence[Journal], failure: LogUnavailable) -> None:
         for journal in journals:
+            if journal.failure is not None:
+                continue
             self._waiting.pop(journal, None)
             released = journal.unsettled_bytes
             journal.fail(failure)

@@ -22,8 +22,8 @@ class Portion(NamedTuple):
 class Journal:
     """The updates of one open document; `committed` and `submitted` count them, from its opening on.
 
-    When storing fails, `on_failed` is called once, what is not stored is dropped, and the journal refuses more:
-    the document in memory is ahead of the log, so its room has to be opened again, with a new journal.
+    When storing fails, `on_failed` is called once, what is not stored is dropped, and more is refused: the
+    document in memory is ahead of the log, so its room has to be opened again, with a new journal.
     """
 
     def __init__(

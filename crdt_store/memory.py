@@ -15,7 +15,7 @@ class _Document:
 
 
 class MemoryUpdateLog(UpdateLog):
-    """Each operation is one step, after a checkpoint where it can be cancelled: all of it happens or nothing."""
+    """Each operation is one step, after a checkpoint where it can be cancelled: all happens or nothing."""
 
     def __init__(self) -> None:
         self._documents: dict[str, _Document] = {}

@@ -1,7 +1,7 @@
 """What each operation of the log does inside its transaction, in SQL that every database understands."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
@@ -170,17 +170,24 @@ def delete_document(connection: Connection, document: str) -> None:
 
 
 def _find(connection: Connection, document: str) -> _Place | None:
-    found = connection.execute(_PLACES, {"names": [document]}).one_or_none()
-    return None if found is None else _Place(found.id, found.last_seq)
+    return _places(connection.execute(_PLACES, {"names": [document]})).get(document)
 
 
 def _lock_places(connection: Connection, names: Sequence[str]) -> dict[str, _Place]:
     """Those of the documents that exist, locked until the transaction ends."""
-    places = {}
+    places: dict[str, _Place] = {}
     for start in range(0, len(names), _NAMES_PER_QUERY):
         some = names[start : start + _NAMES_PER_QUERY]
-        for name, document_id, last_seq in connection.execute(_LOCKED_PLACES, {"names": some}):
-            places[name] = _Place(document_id, last_seq)
+        places |= _places(connection.execute(_LOCKED_PLACES, {"names": some}))
+    return places
+
+
+def _places(found: Iterable[Any]) -> dict[str, _Place]:
+    places = {}
+    for name, document_id, last_seq in found:
+        if not isinstance(last_seq, int):
+            raise DocumentDamaged(f"{name!r}: its end is {last_seq!r}")
+        places[name] = _Place(document_id, last_seq)
     return places
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 class LogUnavailable(Exception):
-    """The store did not answer as it should. What was to be written may be stored: repeating it is harmless."""
+    """The store did not answer as it should. A write may have been stored: to repeat it is harmless."""
 
 
 class DocumentDamaged(Exception):
@@ -65,7 +65,7 @@ class UpdateLog(ABC):
         """Store all rows in one transaction; when this returns they would survive a power cut.
 
         Rows of one document keep their order. A document exists from its first row on.
-        Raises LogUnavailable.
+        Raises LogUnavailable, DocumentDamaged: nothing was stored.
         """
 
     @abstractmethod
@@ -88,7 +88,7 @@ class UpdateLog(ABC):
     async def write_snapshot(self, document: str, snapshot: Snapshot) -> bool:
         """Make this the newest snapshot and return True.
 
-        False, and nothing written, if one of a higher or equal seq is there, or if the document does not reach
+        False, and nothing written, if one of a higher or equal seq is there, or if the document ends before
         `seq` (it was deleted meanwhile). Raises LogUnavailable.
         """
 

@@ -1,0 +1,85 @@
+"""Update logs that misbehave on purpose: wrap any implementation, and open windows that are hard to hit."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import anyio
+
+from crdt_store.update_log import LogUnavailable, Row, Snapshot, StoredRow, UpdateLog
+
+
+class LogWrapper(UpdateLog):
+    """Passes everything on, and remembers the documents of each append that was asked for."""
+
+    def __init__(self, log: UpdateLog) -> None:
+        self.log = log
+        self.appends: list[list[Row]] = []
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        self.appends.append(list(rows))
+        await self.log.append(rows)
+
+    async def exists(self, document: str) -> bool:
+        return await self.log.exists(document)
+
+    async def snapshot(self, document: str) -> Snapshot | None:
+        return await self.log.snapshot(document)
+
+    async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
+        async for stored in self.log.read(document, after=after):
+            yield stored
+
+    async def write_snapshot(self, document: str, snapshot: Snapshot) -> bool:
+        return await self.log.write_snapshot(document, snapshot)
+
+    async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
+        return await self.log.documents(prefix=prefix, limit=limit, after=after)
+
+    async def delete(self, document: str) -> None:
+        await self.log.delete(document)
+
+    async def close(self) -> None:
+        await self.log.close()
+
+
+class SlowLog(LogWrapper):
+    """Every append waits to be released."""
+
+    def __init__(self, log: UpdateLog) -> None:
+        super().__init__(log)
+        self._gate = anyio.Event()
+        self._arrival = anyio.Event()
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        self.appends.append(list(rows))
+        self._arrival.set()
+        await self._gate.wait()
+        await self.log.append(rows)
+
+    async def wait_appending(self, count: int = 1) -> None:
+        """Until so many appends were asked for."""
+        while len(self.appends) < count:
+            self._arrival = anyio.Event()
+            await self._arrival.wait()
+
+    def release_waiting(self) -> None:
+        """Let through the appends that wait now; later ones wait again."""
+        self._gate.set()
+        self._gate = anyio.Event()
+
+    def release(self) -> None:
+        """Be slow no longer."""
+        self._gate.set()
+
+
+class FailingLog(LogWrapper):
+    """Refuses every append that contains a row of which `fails` is true, as long as it says so."""
+
+    def __init__(self, log: UpdateLog, fails: Callable[[Row], bool]) -> None:
+        super().__init__(log)
+        self.fails = fails
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        self.appends.append(list(rows))
+        if any(self.fails(row) for row in rows):
+            raise LogUnavailable("refused by the test")
+        await self.log.append(rows)

@@ -1,0 +1,66 @@
+"""The bytes of a stored row."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crdt_store.row_codec import (
+    decode_client_ids,
+    decode_updates,
+    encode_client_ids,
+    encode_updates,
+    row_checksum,
+    snapshot_checksum,
+)
+from crdt_store.update_log import Update
+
+UPDATES = st.lists(st.builds(Update, st.binary(max_size=300), st.integers(0, 2**53)))
+CLIENT_IDS = st.lists(st.integers(0, 2**53 - 1))
+
+
+@given(UPDATES)
+def test_updates_come_back(updates: list[Update]) -> None:
+    assert decode_updates(encode_updates(updates)) == tuple(updates)
+
+
+@given(CLIENT_IDS)
+def test_client_ids_come_back(client_ids: list[int]) -> None:
+    assert decode_client_ids(encode_client_ids(client_ids)) == tuple(client_ids)
+
+
+def test_the_format_of_this_release_stays_readable() -> None:
+    updates = (Update(b"ab", 1000), Update(b"", 1001), Update(b"c", 999))
+    assert encode_updates(updates) == bytes.fromhex("d00f0261620200030163")
+    assert encode_client_ids((5, 300)) == bytes.fromhex("05ac02")
+    assert row_checksum("döc", 1, None, b"\x05", b"payload", 2, 3).hex() == "318da96bfb00dbb1"
+    assert snapshot_checksum("döc", 1, b"data", 2).hex() == "596108453a681b55"
+
+
+@pytest.mark.parametrize("decode", [decode_updates, decode_client_ids])
+@given(data=st.binary(max_size=40))
+def test_any_bytes_are_decoded_or_a_value_error(decode: Callable[[bytes], object], data: bytes) -> None:
+    with suppress(ValueError):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("b", 1, 2, b"\x05", b"payload", 3, 4),
+        ("a", 2, 2, b"\x05", b"payload", 3, 4),
+        ("a", 1, None, b"\x05", b"payload", 3, 4),
+        ("a", 1, 2, b"\x06", b"payload", 3, 4),
+        ("a", 1, 2, b"\x05p", b"ayload", 3, 4),
+        ("a\x05", 1, 2, b"", b"payload", 3, 4),
+        ("a", 1, 2, b"\x05", b"pAyload", 3, 4),
+        ("a", 1, 2, b"\x05", b"payload", 4, 4),
+        ("a", 1, 2, b"\x05", b"payload", 3, 5),
+    ],
+)
+def test_the_checksum_is_over_every_field(
+    other: tuple[str, int, int | None, bytes, bytes, int, int],
+) -> None:
+    assert row_checksum(*other) != row_checksum("a", 1, 2, b"\x05", b"payload", 3, 4)
