@@ -1,24 +1,18 @@
-"""Opening the database: the one file that knows which one it is, SQLite today.
-
-Transactions are plain functions over a SQLAlchemy `Connection`, run whole on a database thread. SQLAlchemy's
-async engine on aiosqlite changes threads a dozen times in a transaction and takes four times the CPU (4.1 ms,
-not 1.0, to append one row); and here a cancelled caller cannot stop a transaction half-way.
-"""
+"""Opening the database: the one file that knows which one it is, SQLite today."""
 
 import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import anyio.to_thread
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from crdt_store.database_thread import DatabaseThread
 from crdt_store.update_log import LogUnavailable
 
 T = TypeVar("T")
@@ -44,13 +38,14 @@ class Conflict(LogUnavailable):
 
 
 class Database:
-    """One writer, so that writes queue here and not on the file's lock, and a few readers beside it."""
+    """One writer, so that writes queue here and not on the file's lock, and a few readers beside it.
 
-    def __init__(self, writer: Engine, reader: Engine) -> None:
+    Transactions are plain functions over a SQLAlchemy `Connection`.
+    """
+
+    def __init__(self, writer: "_Lane", readers: "list[_Lane]") -> None:
         self._writer = writer
-        self._reader = reader
-        self._write_thread = ThreadPoolExecutor(1, "database-writer")
-        self._read_threads = ThreadPoolExecutor(_READERS, "database-reader")
+        self._readers = readers
         self._closed = False
 
     async def write(self, body: Callable[[Connection], T]) -> T:
@@ -59,27 +54,59 @@ class Database:
         An exception of `body` rolls back. A cancelled caller does not learn whether it was committed.
         Raises LogUnavailable, Conflict when a constraint refused it.
         """
-        return await self._run(self._write_thread, self._writer, body)
+        return await self._run(self._writer, body)
 
     async def read(self, body: Callable[[Connection], T]) -> T:
-        """Run `body` on one consistent state of the database; it cannot write. Raises LogUnavailable."""
-        return await self._run(self._read_threads, self._reader, body)
+        """Run `body` on one consistent state of the database, in which it cannot write. Raises LogUnavailable."""
+        return await self._run(min(self._readers, key=lambda lane: lane.waiting), body)
 
     async def close(self) -> None:
-        """Let what runs or waits end, then close files and threads; idempotent. Then all is refused."""
+        """Wait for what runs or waits, then close files and threads; idempotent. Afterwards all is LogUnavailable."""
         self._closed = True
-        await anyio.to_thread.run_sync(self._shut_down)
+        for lane in self._readers:
+            await lane.close()
+        await self._writer.close()  # the last connection: it moves the WAL into the file
 
-    async def _run(self, threads: ThreadPoolExecutor, engine: Engine, body: Callable[[Connection], T]) -> T:
+    async def _run(self, lane: "_Lane", body: Callable[[Connection], T]) -> T:
         if self._closed:
             raise LogUnavailable("the database is closed")
-        return await asyncio.get_running_loop().run_in_executor(threads, _transact, engine, body)
+        return await lane.run(body)
 
-    def _shut_down(self) -> None:
-        self._read_threads.shutdown()
-        self._reader.dispose()
-        self._write_thread.shutdown()
-        self._writer.dispose()  # the last connection: it moves the WAL into the file
+
+class _Lane:
+    """A connection, opened at first use, and what waits for it."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], begin: str) -> None:
+        self.waiting = 0
+        self._connect = connect
+        self._begin = begin
+        self._opening = asyncio.Lock()
+        self._thread: DatabaseThread | None = None
+
+    async def run(self, body: Callable[[Connection], T]) -> T:
+        self.waiting += 1
+        try:
+            thread = self._thread or await self._open()
+            return await thread.run(_transact, body)
+        finally:
+            self.waiting -= 1
+
+    async def _open(self) -> DatabaseThread:
+        async with self._opening:
+            if self._thread is None:
+                try:
+                    self._thread = await DatabaseThread(self._connect, self._engine).open()
+                except (sqlite3.Error, OSError) as error:
+                    raise LogUnavailable(str(error)) from error
+            return self._thread
+
+    async def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await thread.close()
+
+    def _engine(self, connect: Callable[[], sqlite3.Connection]) -> Engine:
+        return _engine(connect, begin=self._begin)
 
 
 def create_engine(
@@ -92,10 +119,9 @@ def create_engine(
     """
     path = database_path(database_url)
     _log_version(sqlite3.sqlite_version_info)
-    return Database(
-        sqlite_engine(path, begin="BEGIN IMMEDIATE", connections=1, connection_class=connection_class),
-        sqlite_engine(path, begin="BEGIN", connections=_READERS, connection_class=connection_class),
-    )
+    write = _connector(path, connection_class=connection_class)
+    read = _connector(path, connection_class=connection_class, query_only=True)
+    return Database(_Lane(write, "BEGIN IMMEDIATE"), [_Lane(read, "BEGIN") for _ in range(_READERS)])
 
 
 def database_path(database_url: str) -> Path:
@@ -117,15 +143,31 @@ def database_path(database_url: str) -> Path:
     return Path(database)
 
 
-def sqlite_engine(
+def sqlite_engine(path: Path, *, begin: str, create: bool = False) -> Engine:
+    """A synchronous engine whose transactions start with the statement `begin`, and are fsynced at commit."""
+    return _engine(_connector(path, create=create, query_only=begin == "BEGIN"), begin=begin)
+
+
+def _engine(connect: Callable[[], sqlite3.Connection], *, begin: str) -> Engine:
+    engine = sqlalchemy.create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=sqlalchemy.QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,  # what people write belongs in no log
+    )
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _connector(
     path: Path,
     *,
-    begin: str,
-    connections: int = 1,
     create: bool = False,
+    query_only: bool = False,
     connection_class: type[sqlite3.Connection] = sqlite3.Connection,
-) -> Engine:
-    """A synchronous engine whose transactions start with the statement `begin`, and are fsynced at commit."""
+) -> Callable[[], sqlite3.Connection]:
     uri = f"file:{quote(str(path))}?mode={'rwc' if create else 'rw'}"
 
     def connect() -> sqlite3.Connection:
@@ -139,23 +181,14 @@ def sqlite_engine(
         )
         try:
             _prepare(connection)
-            if begin == "BEGIN":
+            if query_only:
                 connection.execute("PRAGMA query_only = ON")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    engine = sqlalchemy.create_engine(
-        "sqlite://",
-        creator=connect,
-        poolclass=sqlalchemy.QueuePool,
-        pool_size=connections,
-        max_overflow=0,
-        hide_parameters=True,  # what people write belongs in no log
-    )
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
+    return connect
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

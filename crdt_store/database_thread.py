@@ -1,0 +1,65 @@
+"""aiosqlite's thread, given whole transactions.
+
+aiosqlite changes threads for every call on a cursor, and SQLAlchemy's async engine on it makes a dozen of them in a
+transaction: 4.1 ms of CPU to append one row, against 1.0 ms when the transaction runs on the thread as a whole. And a
+caller that is cancelled cannot stop one half-way.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import aiosqlite
+import anyio.to_thread
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+Body = Callable[[Connection], T]
+
+
+class DatabaseThread(aiosqlite.Connection):
+    """One SQLite connection and the thread it lives on. `engine_of(connect)`: a SQLAlchemy engine on `connect`."""
+
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        engine_of: Callable[[Callable[[], sqlite3.Connection]], Engine],
+    ) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        self._thread.name = "database"
+        self._thread.daemon = True  # whoever dies without closing must not hang for it
+        self._engine = engine_of(self._connection_for_engine)
+        self._engine_has_first = False
+
+    async def open(self) -> Self:
+        """Start the thread and connect on it; what connecting raises, this raises."""
+        try:
+            await self
+        except Exception:
+            await self._ended()
+            raise
+        return self
+
+    async def run(self, transact: Callable[[Engine, Body[T]], T], body: Body[T]) -> T:
+        """Call `transact(engine, body)` on the thread, in its turn."""
+        result: T = await self._execute(transact, self._engine, body)  # type: ignore[no-untyped-call]
+        return result
+
+    async def close(self) -> None:
+        """Let what waits end, then disconnect and end the thread."""
+        try:
+            await self._execute(self._engine.dispose)  # type: ignore[no-untyped-call]
+        finally:
+            await super().close()
+            await self._ended()
+
+    async def _ended(self) -> None:
+        """The thread has been told to end; until it has, it may report to this event loop."""
+        await anyio.to_thread.run_sync(self._thread.join)
+
+    def _connection_for_engine(self) -> sqlite3.Connection:
+        """On the thread: aiosqlite's connection, and a new one after each fault."""
+        if self._engine_has_first:
+            self._connection = self._connector()
+        self._engine_has_first = True
+        return self._conn
