@@ -1,7 +1,10 @@
 """The one door to pycrdt: apply, encode, read. What the engine does wrong is caught and repaired here.
 
-A panic of the engine is a BaseException and leaves the document in an unknown state: the `Document` is `broken`
-from then on, and its owner builds another from the log.
+A panic of the engine is a BaseException, and any error may leave half an update applied: after an EngineFailure the
+document must not be used again, and its owner builds another from the log.
+
+Only `text` reads: yrs loops for ever when an array is read that holds a string which is not ASCII, as a client may
+arrange, and panics when a root is read as a type that it is not.
 """
 
 from collections.abc import Iterable
@@ -9,10 +12,14 @@ from collections.abc import Iterable
 from pycrdt import Doc, Text
 
 from server.protocol.contents import Contents
-from server.protocol.id_set import read_id_set
+from server.protocol.merge_updates import merge_updates
+from server.protocol.placement import Placement
 from server.protocol.surrogates import SurrogateGuard
-from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
+from server.protocol.update_shape import UpdateShape, check_update
 from server.protocol.varint import var_uint
+
+_BATCH = 1000
+"""Updates merged before they are replayed: merging takes a third of the time that the engine takes for each."""
 
 
 class EngineFailure(Exception):
@@ -33,29 +40,30 @@ class Document:
     def __init__(self, guard: SurrogateGuard | None = None) -> None:
         self.ydoc: Doc[Text] = Doc()
         self.contents = Contents()
+        self._placement = Placement()
         self._guard = guard or SurrogateGuard()
 
     @classmethod
     def load(cls, updates: Iterable[bytes], guard: SurrogateGuard | None = None) -> "Document":
         """Build a document from stored updates, oldest first. Raises EngineFailure, MalformedUpdate."""
         updates = list(updates)
+        batches = [merge_updates(updates[start : start + _BATCH]) for start in range(0, len(updates), _BATCH)]
         while True:
             document = cls(guard)
             try:
-                for update in updates:
-                    document._apply(update, check_update(update))
+                for batch in batches:
+                    document.apply(batch, check_update(batch))
             except MustRebuild as error:
                 guard = error.guard
                 continue
-            document.contents = document._read_contents()
             return document
 
     def apply(self, update: bytes, shape: UpdateShape) -> None:
-        """Integrate an update of which nothing is missing. Raises EngineFailure, MustRebuild (nothing applied)."""
-        self._apply(update, shape)
-        self.contents.advance(shape)
+        """Integrate an update that continues `contents` without a gap or an overlap.
 
-    def _apply(self, update: bytes, shape: UpdateShape) -> None:
+        Raises EngineFailure; MalformedUpdate and MustRebuild, by which nothing was applied.
+        """
+        self._placement.admit(update, shape, self.contents.state)
         guard = self._guard
         if guard.active or shape.has_astral:
             if guard.admit(update):
@@ -65,16 +73,10 @@ class Document:
             self._integrate(update)
         except BaseException as error:
             raise _as_failure(error) from error
+        self.contents.advance(shape)
 
     def _integrate(self, update: bytes) -> None:
         self.ydoc.apply_update(update)
-
-    def _read_contents(self) -> Contents:
-        state = check_state_vector(self.state_vector())
-        # Against its own state vector a document answers with no structs and all its deletions.
-        deletions = self.encode_since(self.state_vector())
-        deleted, _ = read_id_set(deletions, 1)
-        return Contents(state, deleted)
 
     def state_vector(self) -> bytes:
         """Encoded. Raises EngineFailure."""

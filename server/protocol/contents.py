@@ -4,7 +4,7 @@ Kept beside the engine because the engine does not say whether an update would l
 """
 
 from server.protocol.id_set import IdSet
-from server.protocol.update_shape import UpdateShape
+from server.protocol.update_shape import UpdateShape, fits
 
 
 class Contents:
@@ -12,28 +12,24 @@ class Contents:
 
     __slots__ = ("deleted", "state")
 
-    def __init__(self, state: dict[int, int] | None = None, deleted: IdSet | None = None) -> None:
-        self.state = {} if state is None else state
-        self.deleted = IdSet() if deleted is None else deleted
+    def __init__(self) -> None:
+        self.state: dict[int, int] = {}
+        self.deleted = IdSet()
 
-    def connects(self, shape: UpdateShape) -> bool:
-        """Whether it is plain that everything in the update can be integrated now.
+    def continued_by(self, shape: UpdateShape) -> bool:
+        """Whether it is plain that the engine can integrate the update as it stands.
 
-        False also where only a closer look can tell: with skips, or structs of several clients, which might wait
-        for one another in a circle (then `split_ready` decides).
+        False also where only a closer look can tell: structs of several clients might wait for one another in a
+        circle (then `split_ready` decides).
         """
-        if shape.has_skips or len(shape.structs) > 1:
-            return False
         state, structs = self.state, shape.structs
-        for client, (first, _) in structs.items():
-            if first > state.get(client, 0):
-                return False
-        for client, clock in shape.depends.items():
-            if clock > state.get(client, 0) and client not in structs:
-                return False
-        return all(
-            clock + length <= max(state.get(client, 0), structs.get(client, (0, 0))[1])
-            for client, clock, length in shape.deletes
+        return (
+            len(structs) <= 1
+            and fits(shape, state)
+            and all(
+                clock + length <= max(state.get(client, 0), structs.get(client, (0, 0))[1])
+                for client, clock, length in shape.deletes
+            )
         )
 
     def adds(self, shape: UpdateShape) -> bool:

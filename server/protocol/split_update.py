@@ -19,9 +19,9 @@ def split_ready(update: bytes, state: Mapping[int, int]) -> tuple[bytes | None, 
     nothing.
 
     `state`: client -> its next clock. A struct is ready when it continues what is known of its client and all
-    that it hangs on is known or ready; a delete range as far as its clocks are known or ready. Structs that
-    are wholly known are in neither part; one that is partly known is kept whole. Bytes of structs stay as
-    they were. O(n log n) in structs, whatever they hang on. Raises MalformedBytes.
+    that it hangs on is known or ready; a delete range as far as its clocks are known or ready. What is known
+    already is in neither part: of a struct that is partly known the new end is cut off. Bytes of other structs
+    stay as they were. O(n log n) in structs, whatever they hang on. Raises MalformedBytes.
     """
     structs, deletes = read_structs(update)
     if _is_ready(structs, deletes, state):
@@ -36,9 +36,16 @@ def split_ready(update: bytes, state: Mapping[int, int]) -> tuple[bytes | None, 
     for client, queue in queues.items():
         known = state.get(client, 0)
         unknown = bisect_right(queue, known, key=lambda struct: struct.clock + struct.length)
-        ready[client] = queue[unknown : done[client]]
+        ready[client] = _cut_known(queue[unknown : done[client]], known)
         rest[client] = queue[done[client] :]
     return _update_or_none(ready, now), _update_or_none(rest, later)
+
+
+def _cut_known(queue: list[Struct], known: int) -> list[Struct]:
+    """The engine would cut an overlap itself, without comparing what overlaps; arrays then loop when read."""
+    if queue and queue[0].clock < known:
+        queue[0] = queue[0].cut(known - queue[0].clock)
+    return queue
 
 
 def without_structs(update: bytes, refused: Callable[[int, int, int], bool]) -> bytes:
@@ -87,10 +94,25 @@ def _missing(struct: Struct, clocks: Mapping[int, int], state: Mapping[int, int]
     return None
 
 
+def ready_structs(update: bytes, state: Mapping[int, int]) -> list[Struct]:
+    """The structs that a document at `state` can integrate, each after all that it hangs on."""
+    structs, _ = read_structs(update)
+    ready: list[Struct] = []
+    _advance(in_order(structs), state, ready.append)
+    return ready
+
+
+def _ignore(_: Struct) -> None: ...
+
+
 def _advance(
-    queues: Mapping[int, Sequence[Struct]], state: Mapping[int, int]
+    queues: Mapping[int, Sequence[Struct]],
+    state: Mapping[int, int],
+    visit: Callable[[Struct], None] = _ignore,
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Return (client -> how many structs of its queue are known or ready, client -> its next clock then).
+
+    `visit` gets every ready struct, after all that it hangs on.
 
     A queue that meets something missing waits in a heap of the client that it is missing from, and is looked
     at again only when that client has got so far: each struct is looked at no more than four times.
@@ -101,7 +123,7 @@ def _advance(
     work = list(queues)
     while work:
         client = work.pop()
-        missing = _advance_one(client, queues[client], done, clocks, state)
+        missing = _advance_one(client, queues[client], done, clocks, state, visit)
         if missing is not None:
             heappush(waiting.setdefault(missing[0], []), (missing[1], client))
         heap = waiting.get(client)
@@ -116,6 +138,7 @@ def _advance_one(
     done: dict[int, int],
     clocks: dict[int, int],
     state: Mapping[int, int],
+    visit: Callable[[Struct], None],
 ) -> Id | None:
     """Move `done` and `clocks` of this client as far as they go; return the id that is missing, if any."""
     clock = clocks[client]
@@ -129,6 +152,7 @@ def _advance_one(
             if missing is not None:
                 return missing
             clocks[client] = clock = end
+            visit(struct)
         done[client] = index + 1
     return None
 

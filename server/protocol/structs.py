@@ -10,6 +10,7 @@ varUint clock.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from server.protocol.id_set import IdSet, read_id_set
 from server.protocol.varint import MalformedBytes, read_var_uint, var_uint
@@ -23,56 +24,22 @@ _NAMED_TYPES = (3, 5)  # Y.XmlElement and Y.XmlHook are followed by their name
 Id = tuple[int, int]
 
 
+@dataclass(slots=True, eq=False)
 class Struct:
-    """A run of `length` clocks of one client, and where its bytes lie: `source[start:end]`.
+    """A run of `length` clocks of one client. A Skip (`ref == SKIP`) is a hole, not content."""
 
-    `parent` and `key` are only known of a struct that says them itself (one without origins); `parent` is the
-    name of a root type or the id of the struct that holds the type. A Skip (`ref == SKIP`) is a hole, not
-    content.
-    """
-
-    __slots__ = (
-        "client",
-        "clock",
-        "content",
-        "end",
-        "info",
-        "key",
-        "length",
-        "origin",
-        "parent",
-        "right_origin",
-        "source",
-        "start",
-    )
-
-    def __init__(
-        self,
-        source: bytes,
-        start: int,
-        content: int,
-        end: int,
-        client: int,
-        clock: int,
-        length: int,
-        info: int,
-        origin: Id | None = None,
-        right_origin: Id | None = None,
-        parent: Id | str | None = None,
-        key: str | None = None,
-    ) -> None:
-        self.source = source
-        self.start = start
-        self.content = content
-        self.end = end
-        self.client = client
-        self.clock = clock
-        self.length = length
-        self.info = info
-        self.origin = origin
-        self.right_origin = right_origin
-        self.parent = parent
-        self.key = key
+    source: bytes  # source[start:end] is the struct, source[content:end] its content
+    start: int
+    content: int
+    end: int
+    client: int
+    clock: int
+    length: int
+    info: int
+    origin: Id | None
+    right_origin: Id | None
+    parent: Id | str | None  # an id or a root's name; like `key` only known of a struct without origins
+    key: str | None
 
     @property
     def ref(self) -> int:
@@ -91,46 +58,23 @@ class Struct:
         Of a surrogate pair that is cut through, the second half becomes U+FFFD.
         """
         clock = self.clock + offset
-        if self.ref in (GC, SKIP):
-            info, head, origin = self.info, bytes((self.info,)), None
-        else:
-            info, origin = self.info | _HAS_ORIGIN, (self.client, clock - 1)
-            head = bytes((info,)) + _write_id(origin)
-            if self.right_origin is not None:
-                head += _write_id(self.right_origin)
-        source = head + self._cut_content(offset)
-        return Struct(
-            source,
-            0,
-            len(head),
-            len(source),
-            self.client,
-            clock,
-            self.length - offset,
-            info,
-            origin,
-            self.right_origin,
+        info, origin, links = self.info, None, b""
+        if self.ref not in (GC, SKIP):
+            info, origin = info | _HAS_ORIGIN, (self.client, clock - 1)
+            links = _write_id(origin) + (_write_id(self.right_origin) if self.right_origin else b"")
+        rest = replace(
+            self, clock=clock, length=self.length - offset, info=info, origin=origin, parent=None, key=None
         )
+        return rest._written_as(bytes((info,)) + links, self._cut_content(offset))
 
     def with_text(self, text: str) -> "Struct":
         """The same STRING struct saying something else of the same UTF-16 length."""
         said = text.encode()
-        source = self.source[self.start : self.content] + var_uint(len(said)) + said
-        content = self.content - self.start
-        return Struct(
-            source,
-            0,
-            content,
-            len(source),
-            self.client,
-            self.clock,
-            self.length,
-            self.info,
-            self.origin,
-            self.right_origin,
-            self.parent,
-            self.key,
-        )
+        return self._written_as(self.source[self.start : self.content], var_uint(len(said)) + said)
+
+    def _written_as(self, head: bytes, content: bytes) -> "Struct":
+        source = head + content
+        return replace(self, source=source, start=0, content=len(head), end=len(source))
 
     def _cut_content(self, offset: int) -> bytes:
         if self.ref in (GC, DELETED, SKIP):

@@ -92,9 +92,8 @@ class SurrogateGuard:
 
 def _low_halves(structs: Iterable[Struct]) -> Iterator[Id]:
     for struct in structs:
-        if struct.info & 0x1F == STRING and struct.end - struct.content > 4:
-            text = struct.text
-            for nth, match in enumerate(_ASTRAL.finditer(text), start=1):
+        if struct.ref == STRING:
+            for nth, match in enumerate(_ASTRAL.finditer(struct.text), start=1):
                 yield struct.client, struct.clock + match.start() + nth
 
 

@@ -49,6 +49,7 @@ class UpdateShape:
     lossy: bool  # yrs re-encodes it differently: subdocuments, objects, fractions in JSON
     has_astral: bool  # a string holds a surrogate pair: yrs cuts at whole characters only
     has_non_ascii: bool  # a string is not ASCII: below an array that is read, it makes yrs loop for ever
+    names_places: bool  # a struct says where it is, or is garbage; all others are where their neighbours are
 
     @property
     def is_empty(self) -> bool:
@@ -75,6 +76,7 @@ def check_update(data: bytes) -> UpdateShape:
         walk.lossy,
         walk.has_astral,
         walk.has_non_ascii,
+        walk.names_places,
     )
 
 
@@ -153,14 +155,24 @@ class _UpdateWalk:
     They raise MalformedBytes, or IndexError where the bytes end.
     """
 
-    __slots__ = ("data", "deletes", "depends", "has_astral", "has_non_ascii", "has_skips", "lossy", "structs")
+    __slots__ = (
+        "data",
+        "deletes",
+        "depends",
+        "has_astral",
+        "has_non_ascii",
+        "has_skips",
+        "lossy",
+        "names_places",
+        "structs",
+    )
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.structs: dict[int, tuple[int, int]] = {}
         self.depends: dict[int, int] = {}
         self.deletes: list[tuple[int, int, int]] = []
-        self.has_skips = self.lossy = self.has_astral = self.has_non_ascii = False
+        self.has_skips = self.lossy = self.has_astral = self.has_non_ascii = self.names_places = False
 
     def sections(self, position: int) -> int:
         count, position = _read_count(self.data, position, "clients", size=5)
@@ -195,7 +207,11 @@ class _UpdateWalk:
             elif kind != _GC and kind != _SKIP:
                 position = self._parent(position, info, client, own_id, clock)
             if kind == _STRING:
-                length, position = self._string(position)
+                if data[position] == 1 and data[position + 1] < 0x80:  # a typed character
+                    length = 1
+                    position += 2
+                else:
+                    length, position = self._string(position)
             else:
                 length, position = self._content(info, position)
             after = clock + length
@@ -222,9 +238,12 @@ class _UpdateWalk:
                 position += len(own_id)
             else:
                 linked_client, position = _read_client(data, position)
-            linked = data[position]
+            linked = data[position]  # its clock
             if linked < 0x80:
                 position += 1
+            elif data[position + 1] < 0x80:  # two bytes hold the clocks of most documents
+                linked = linked & 0x7F | data[position + 1] << 7
+                position += 2
             else:
                 linked, position = read_var_uint(data, position)
             if linked >= clock and linked_client == client:
@@ -237,6 +256,7 @@ class _UpdateWalk:
 
     def _parent(self, position: int, info: int, client: int, own_id: bytes, clock: int) -> int:
         """What holds a struct without neighbours (a root by name, a type by id) and its key there."""
+        self.names_places = True
         names_root = self.data[position]
         if names_root == 1:
             position = read_text(self.data, position + 1)[1]
@@ -252,9 +272,10 @@ class _UpdateWalk:
 
     def _string(self, position: int) -> tuple[int, int]:
         data = self.data
-        end = position + 1 + data[position]
-        if data[position] < 0x80 and end <= len(data) and data[position + 1 : end].isascii():
-            return data[position], end
+        size = data[position]
+        end = position + 1 + size
+        if size < 0x80 and end <= len(data) and data[position + 1 : end].isascii():
+            return size, end
         text, end = read_text(data, position)
         if text.isascii():
             return len(text), end
@@ -270,6 +291,8 @@ class _UpdateWalk:
         if kind in (_GC, _SKIP, _DELETED):
             if kind != _DELETED and info != kind:
                 raise MalformedBytes(position, "flags on a GC or Skip")
+            if kind == _GC:
+                self.names_places = True
             return read_var_uint(self.data, position)
         read = _CONTENT.get(kind)
         if read is None:

@@ -20,12 +20,15 @@ class ForeignClientId(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ready` can be integrated now (None: nothing); `rest` waits for what it builds on; `refused` was left out."""
+    """`ready` (with its shape) goes to the engine, the log and the others; None: nothing. `rest` waits for what it
+    builds on. `acknowledged` is what the author hears of again; `refused` are client ids whose structs were left out.
+    """
 
-    ready: bytes | None
-    shape: UpdateShape | None
-    rest: bytes | None
-    refused: tuple[int, ...]
+    ready: bytes | None = None
+    shape: UpdateShape | None = None
+    acknowledged: bytes = b""
+    rest: bytes | None = None
+    refused: tuple[int, ...] = ()
 
 
 def judge(
@@ -47,10 +50,13 @@ def judge(
         update = without_new(update, contents.state, frozenset(refused))
         shape = check_update(update)
     if shape.is_empty:
-        return Verdict(None, None, None, refused)
-    if contents.connects(shape):
-        return Verdict(update, shape, None, refused)
+        return Verdict(refused=refused)
+    if contents.continued_by(shape):
+        return Verdict(update, shape, update, refused=refused)
     ready, rest = split_ready(update, contents.state)
-    if rest is None:
-        return Verdict(update, shape, None, refused)
-    return Verdict(ready, check_update(ready) if ready is not None else None, rest, refused)
+    if ready is None and rest is None:  # all known
+        return Verdict(update, shape, update, refused=refused)
+    if ready is None:
+        return Verdict(rest=rest, refused=refused)
+    acknowledged = update if rest is None else ready
+    return Verdict(ready, shape if ready is update else check_update(ready), acknowledged, rest, refused)

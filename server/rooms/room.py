@@ -156,7 +156,7 @@ class Room(YRoom):
         if verdict.rest is not None:
             self._hold(member, verdict.rest, ask=not is_reply)
         if verdict.ready is not None and verdict.shape is not None:
-            self._integrate(member, verdict.ready, verdict.shape)
+            self._integrate(member, verdict.ready, verdict.shape, update_message(verdict.acknowledged))
 
     def would_change(self, update: bytes) -> bool:
         """Whether the update holds anything that the document has not. Raises MalformedUpdate."""
@@ -171,13 +171,13 @@ class Room(YRoom):
     def _ask_for_missing(self, member: Member) -> None:
         self.members.send(member, sync_step_1(write_state_vector(self.document.contents.state)), {})
 
-    def _integrate(self, member: Member, update: bytes, shape: UpdateShape) -> None:
+    def _integrate(self, member: Member, update: bytes, shape: UpdateShape, echo: bytes) -> None:
         contents = self.document.contents
-        message = update_message(update)
         starts = {client: first for client, (first, _) in shape.structs.items()}
+        send_echo = partial(self.members.send, member, echo, starts)
         if not contents.adds(shape):
             if starts:  # known already, but the author may not know that it is
-                self.when_committed(partial(self.members.send, member, message, starts))
+                self.when_committed(send_echo)
             return
         client_ids = contents.new_clients(shape)
         for client_id in client_ids:
@@ -185,7 +185,7 @@ class Room(YRoom):
         try:
             self.document.apply(update, shape)
         except MustRebuild as error:
-            self._after_rebuild.append(partial(self._integrate, member, update, shape))
+            self._after_rebuild.append(partial(self._integrate, member, update, shape, echo))
             self._rebuild(error, error.guard)
             return
         except EngineFailure as error:
@@ -203,8 +203,8 @@ class Room(YRoom):
         except LogUnavailable as error:
             self.fail(error)
             return
-        self.members.send_others(member, message, starts)
-        self.when_committed(partial(self.members.send, member, message, starts))
+        self.members.send_others(member, update_message(update), starts)
+        self.when_committed(send_echo)
         if self._held:
             self._retry_held(shape)
 

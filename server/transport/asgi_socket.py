@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from starlette.websockets import WebSocket
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.protocol.closing import CloseCode
-from server.transport.frames import ABNORMAL_CLOSURE, Frame
+from server.transport.frames import ABNORMAL_CLOSURE, Frame, cut_reason
 from server.transport.socket import HIGH_WATER_BYTES, LOW_WATER_BYTES, SocketListener
 
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024
@@ -69,7 +71,7 @@ class AsgiSocket:
         self._reading.set()
 
     def close(self, code: int, reason: str = "") -> None:
-        self._enqueue(0, {"type": "websocket.close", "code": code, "reason": reason})
+        self._enqueue(0, {"type": "websocket.close", "code": code, "reason": cut_reason(reason)})
         if self._is_open:
             self._is_open = False
             self._reading.set()
@@ -82,16 +84,20 @@ class AsgiSocket:
 
     async def detach(self) -> None:
         """Carry messages until the connection has ended."""
-        pumps = [asyncio.ensure_future(pump) for pump in (self._read(), self._write(), self._aborted.wait())]
         try:
-            # The writer ends by an error alone, and then the peer is gone.
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as pumps:
+                for pump in (self._read, self._write, self._aborted.wait):
+                    pumps.start_soon(self._run, pump, pumps.cancel_scope)
         finally:
             self._is_open = False
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
             self._tell(ABNORMAL_CLOSURE)
+
+    @staticmethod
+    async def _run(pump: Callable[[], Awaitable[object]], all_pumps: anyio.CancelScope) -> None:
+        """The first one to end ends all."""
+        with suppress(OSError, WebSocketDisconnect):  # the peer is gone, says the server
+            await pump()
+        all_pumps.cancel()
 
     def _enqueue(self, size: int, event: dict[str, Any]) -> None:
         if not self._is_open:
@@ -119,13 +125,12 @@ class AsgiSocket:
 
     async def _read(self) -> None:
         while True:
-            await self._reading.wait()
             event = await self._websocket.receive()
-            await self._reading.wait()  # paused while it came
             if event["type"] == "websocket.disconnect":
                 self._is_open = False
                 self._tell(event.get("code") or ABNORMAL_CLOSURE)
                 return
+            await self._reading.wait()  # one message ahead, so as to notice when the peer leaves
             if self._is_open:
                 self._heard()
                 self._deliver(event)

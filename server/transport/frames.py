@@ -41,11 +41,15 @@ def frame_of(first_byte: int, payload: bytes) -> bytes:
 
 
 def close_frame(code: int, reason: str = "") -> bytes:
-    """A close frame; without a body for NO_STATUS_RECEIVED (§7.1.5). The reason is cut between characters."""
+    """A close frame; without a body for NO_STATUS_RECEIVED (§7.1.5)."""
     if code == NO_STATUS_RECEIVED:
         return frame_of(CLOSE, b"")
-    cut = reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
-    return frame_of(CLOSE, code.to_bytes(2, "big") + cut.encode())
+    return frame_of(CLOSE, code.to_bytes(2, "big") + cut_reason(reason).encode())
+
+
+def cut_reason(reason: str) -> str:
+    """What a close frame can hold of it, cut between characters."""
+    return reason.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")
 
 
 def is_valid_close_code(code: int) -> bool:

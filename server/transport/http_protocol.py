@@ -5,10 +5,16 @@ Its access log is off: it prints query strings, and those may hold tokens.
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from server.transport.lingering import linger
+
+LINGER_SECONDS = 2.0
+"""How long a client may take to hang up after it was told why."""
 
 
 def http_protocol(
@@ -33,10 +39,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.accesslogger = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._has_ended = False
         self._in_headers = False
         self._header_bytes = 0
-        self._unreported_bytes = 0
-        """Fed to the parser since it last reported anything: part of a name or value still to come."""
+        self._pending_bytes = 0
+        """Fed to the parser since it last reported a piece of a body or a message's end."""
         self._data = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -45,12 +52,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._data = data
-        self._unreported_bytes += len(data)
+        self._pending_bytes += len(data)
         super().data_received(data)
         self._data = b""
-        if self.parser is None or self.transport.is_closing():
+        if self.parser is None or self._has_ended or self.transport.is_closing():
             return
-        if self._header_bytes + self._unreported_bytes > self.max_header_bytes:
+        if self._pending_bytes > self.max_header_bytes:
             self._end(431)
         elif not self._in_headers:
             self._stop_deadline()
@@ -72,15 +79,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
-        self._unreported_bytes = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._unreported_bytes = 0
+        self._pending_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._unreported_bytes = 0
+        self._pending_bytes = 0
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -106,7 +112,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         """An exception in a callback makes the parser give up, and uvicorn call `send_400_response`."""
-        self._unreported_bytes = 0
         self._header_bytes += size
         if self._header_bytes > self.max_header_bytes:
             raise ValueError("headers too long")
@@ -129,5 +134,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _end(self, status: int) -> None:
         self._stop_deadline()
+        self._has_ended = True
+        if self.cycle is not None and not self.cycle.response_complete:  # in the middle of another response
+            self.transport.close()
+            return
         self.transport.write(STATUS_LINE[status] + b"connection: close\r\ncontent-length: 0\r\n\r\n")
-        self.transport.close()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        linger(self.transport, partial(self.connection_lost, None))

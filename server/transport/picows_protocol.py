@@ -66,7 +66,7 @@ class PicowsProtocol(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         if self._conversation is not None:
             self._conversation.on_closed(ABNORMAL_CLOSURE)
 
@@ -129,7 +129,7 @@ class PicowsProtocol(asyncio.Protocol):
             defaults = self._server_state.default_headers
             self._answer(self._request.response(subprotocol, [*defaults, *headers]))
         self._answered = True
-        self._server_state.connections.discard(self)  # type: ignore[arg-type]
+        self._server_state.connections.discard(self)
         self._socket = PicowsSocket(
             self._transport,
             listener,

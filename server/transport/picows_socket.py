@@ -137,16 +137,18 @@ class PicowsSocket(FrameSink):
         """Deliver what was held back and read on, unless the listener pauses again meanwhile."""
         while self._held and self._reading and self._state is _OPEN:
             self._deliver(self._held.popleft())
-        if self._state is _State.CLOSING and self._held and isinstance(self._held[-1], int):
+        if self._held and self._state is _State.CLOSING and isinstance(self._held[-1], int):
             self._end(self._held[-1])
-        if self._held is None or not self._reading or self._state is _State.ENDED:
-            return
-        self._held = None
-        if self._early:
-            feed(self._transport.get_protocol(), self._early)
-            self._early = b""
-        if self._held is None and self._state is not _State.ENDED:
-            self._transport.resume_reading()
+        if self._held is not None and self._reading and not self._has_ended():
+            self._held = None
+            if self._early:
+                feed(self._transport.get_protocol(), self._early)
+                self._early = b""
+            if self._held is None and not self._has_ended():
+                self._transport.resume_reading()
+
+    def _has_ended(self) -> bool:
+        return self._state is _State.ENDED
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self.buffer_is_large or frame.payload_size > LARGE_BYTES:

@@ -197,7 +197,7 @@ async def serve(
         await socket.detach()
 
     app = Starlette(routes=[*(routes or []), WebSocketRoute("/", endpoint)])
-    defaults = {
+    defaults: dict[str, Any] = {
         "http": http_protocol(),
         "ws": websocket_protocol(close_timeout_seconds=close_timeout_seconds),
         "host": "127.0.0.1",

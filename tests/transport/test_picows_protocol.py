@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
-from picows import WSListener
 from starlette.responses import PlainTextResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -222,10 +220,7 @@ async def test_no_token_in_a_query_is_logged(served: Served, caplog: pytest.LogC
                 socket, _ = await served.next_opened()
                 socket.resume_reading()
             await client.read_rest()
-    assert "secret" not in "".join(
-        record.getMessage() for record in caplog.records if record.name.startswith("server")
-    )
-    assert not any("secret" in line for line in caplog.text.splitlines() if "Traceback" not in line)
+    assert "secret" not in caplog.text
 
 
 # Ends
@@ -358,12 +353,3 @@ async def test_it_serves_unix_sockets(tmp_path: Any) -> None:
             assert await reader.readexactly(3) == b"\x82\x01y"
         writer.close()
         await recorder.wait_until(lambda seen: seen.closed == [1006])
-
-
-def test_the_reader_knows_its_picows() -> None:
-    """What `picows_reader` relies on; a new release must be looked at."""
-    import picows
-
-    assert picows.__version__.split(".")[:2] == ["2", "3"]  # type: ignore[attr-defined]
-    assert issubclass(PicowsSocket, WSListener)
-    assert uvicorn.__version__

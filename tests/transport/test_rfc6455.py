@@ -236,6 +236,7 @@ async def answers_of(client: RawClient) -> list[tuple[int, bytes | int]]:
             answers.append((CLOSE, int.from_bytes(payload[:2], "big") if payload else 1005))
         else:
             answers.append((first_byte & 0x0F, payload))
+    client.transport.close()
     return answers
 
 
@@ -244,7 +245,6 @@ async def test_it_answers_as_the_rfc_asks(served: Served, case: Case) -> None:
     recorder, client = await open_echo(served)
     client.write(case.sent)
     assert await answers_of(client) == case.answers
-    client.transport.close()
     await recorder.wait_until(lambda seen: bool(seen.closed))
     await served.wait_gone()
     assert len(recorder.closed) == 1
