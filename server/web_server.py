@@ -10,7 +10,8 @@ from server.transport.picows_protocol import websocket_protocol
 LISTEN_BACKLOG = 4096
 """A thousand clients come back at once after a restart; Node's 511 dropped half of them (bench)."""
 
-_SHUTDOWN_SECONDS = 5
+_SHUTDOWN_SECONDS = 7
+"""Longer than a socket waits for the answer to its close frame, so that none is cut off at the edge."""
 
 
 def uvicorn_config(app: FastAPI, settings: Settings) -> Config:

@@ -18,16 +18,18 @@ class MalformedBytes(ValueError):
 
 def read_var_uint(data: bytes, position: int) -> tuple[int, int]:
     """Return (value, position after it). Raises MalformedBytes; looks at no more than 8 bytes."""
+    chunk = data[position : position + _MAX_VARINT_BYTES]
+    if chunk and chunk[0] < 0x80:  # most are one byte
+        return chunk[0], position + 1
     value = shift = 0
-    for index in range(position, min(position + _MAX_VARINT_BYTES, len(data))):
-        byte = data[index]
+    for index, byte in enumerate(chunk, 1):
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value > MAX_SAFE_INTEGER:
                 raise MalformedBytes(position, "integer over 53 bits")
-            return value, index + 1
+            return value, position + index
         shift += 7
-    if len(data) - position < _MAX_VARINT_BYTES:
+    if len(chunk) < _MAX_VARINT_BYTES:
         raise MalformedBytes(len(data), "bytes end inside an integer")
     raise MalformedBytes(position, "integer over 53 bits")
 

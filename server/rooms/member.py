@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from server.protocol.closing import CloseCode
-from server.transport.frames import Frame
+from server.protocol.websocket_frames import Frame
 
 
 class Member(Protocol):

@@ -7,8 +7,8 @@ makes up for all of it.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from server.protocol.websocket_frames import Frame
 from server.rooms.member import Member
-from server.transport.frames import Frame
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from uvicorn.protocols.utils import ClientDisconnected
 
-from server.transport.frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE
+from server.protocol.websocket_frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE
 from server.transport.socket import HIGH_WATER_BYTES, Socket, SocketListener
 
 Event = dict[str, Any]

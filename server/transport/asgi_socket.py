@@ -11,7 +11,7 @@ import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from server.protocol.closing import CloseCode
-from server.transport.frames import ABNORMAL_CLOSURE, Frame, cut_reason
+from server.protocol.websocket_frames import ABNORMAL_CLOSURE, Frame, cut_reason
 from server.transport.socket import HIGH_WATER_BYTES, LOW_WATER_BYTES, SocketListener
 
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024

@@ -13,6 +13,7 @@ from auth.grants import Action, Grant
 from crdt_store.group_commit import GroupCommit
 from server.protocol.closing import CloseCode
 from server.protocol.varint import MalformedBytes
+from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import (
     Awareness,
     ClientMessage,
@@ -24,7 +25,6 @@ from server.protocol.yjs_messages import (
 )
 from server.rooms.gate import ForeignClientId
 from server.rooms.room import Room
-from server.transport.frames import Frame
 from server.transport.socket import Socket
 
 

@@ -4,9 +4,9 @@ import asyncio
 import math
 
 from server.protocol.closing import CloseCode
+from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import KEEPALIVE
 from server.transport.connection import Connection
-from server.transport.frames import Frame
 
 SWEEP_SECONDS = 2.0
 """y-sweet's client gives up after 3 s of silence while it waits for a status."""

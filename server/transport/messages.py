@@ -7,7 +7,7 @@ here.
 from typing import Final
 
 from server.protocol.closing import CloseCode
-from server.transport.frames import NO_STATUS_RECEIVED, is_valid_close_code
+from server.protocol.websocket_frames import NO_STATUS_RECEIVED, is_valid_close_code
 
 CONTINUATION, TEXT, BINARY = 0, 1, 2
 """Opcodes (§5.2)."""

@@ -15,8 +15,8 @@ from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remo
 from uvicorn.server import ServerState
 
 from server.protocol.closing import CloseCode
+from server.protocol.websocket_frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE
 from server.transport.asgi_conversation import AsgiConversation
-from server.transport.frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE
 from server.transport.picows_socket import PicowsSocket
 from server.transport.socket import SocketListener
 from server.transport.upgrade import UpgradeError, UpgradeRequest, http_response, parse_upgrade

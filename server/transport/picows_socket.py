@@ -13,9 +13,9 @@ from typing import Any
 
 from picows import WSFrame, WSTransport
 
+from server.protocol import websocket_frames as frames
 from server.protocol.closing import CloseCode
-from server.transport import frames
-from server.transport.frames import ABNORMAL_CLOSURE, Frame, close_frame, frame_of, server_frame
+from server.protocol.websocket_frames import ABNORMAL_CLOSURE, Frame, close_frame, frame_of, server_frame
 from server.transport.lingering import linger
 from server.transport.messages import (
     BINARY,

@@ -7,7 +7,7 @@ protocol class) and `asgi_socket.AsgiSocket` (any other ASGI server, and Starlet
 
 from typing import Protocol
 
-from server.transport.frames import Frame
+from server.protocol.websocket_frames import Frame
 
 HIGH_WATER_BYTES = 64 * 1024
 """`on_drained` is owed once `buffered_bytes` has been above this..."""

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode as WireCode
 
-from server.transport.frames import Frame
+from server.protocol.websocket_frames import Frame
 from server.transport.socket import HIGH_WATER_BYTES
 from tests.transport.serving import MAX_MESSAGE_BYTES, SECONDS, Served
 
