@@ -3,14 +3,17 @@
 What no walk of an update alone can see. yrs 0.28 links a struct between its origin and right origin without asking
 whether they are in the same place. Between a type's children and an entry of one of its keys, one item hangs on two
 chains; deleting the type then frees it twice, which ends the process some of the times (tests/fuzz/crashers). A
-format that inherits a key from its origin makes yrs panic whenever that map is observed.
+format that inherits a key from its origin makes yrs panic whenever that map is observed. What hangs below something
+that is no type is an error to yrs, unless that has been deleted before: the log of such a document, merged, is one
+that can never be loaded again.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping
 
+from server.protocol.id_set import IdSet
 from server.protocol.split_update import ready_structs
-from server.protocol.structs import FORMAT, GC, Id, Struct
+from server.protocol.structs import DELETED, FORMAT, GC, TYPE, Id, Struct
 from server.protocol.update_shape import MalformedUpdate, UpdateShape
 
 Place = tuple[str | Id, str | None]
@@ -26,6 +29,8 @@ class Placement:
     def __init__(self) -> None:
         self._first: Place | None = None
         self._runs: dict[int, tuple[list[int], list[Place | None]]] = {}
+        self._types = IdSet()
+        """Types, and what may have been one before it was deleted."""
 
     def admit(self, update: bytes, shape: UpdateShape, state: Mapping[int, int]) -> None:
         """Take in an update that a document at `state` can integrate whole.
@@ -34,31 +39,47 @@ class Placement:
         """
         if not shape.names_places and self._first is not None and not self._runs:
             return  # all that hangs on structs of a single place is there too
-        lengths = {client: len(self._runs[client][0]) for client in shape.structs if client in self._runs}
+        first = self._first
+        added: list[Struct] = []
         try:
             for struct in ready_structs(update, state):
-                self._add(struct, self._place_of(struct))
+                place = self._place_of(struct)
+                added.append(struct)
+                self._add(struct, place)
         except MalformedUpdate:
-            for client in shape.structs.keys() & self._runs.keys():
-                for column in self._runs[client]:
-                    del column[lengths.get(client, 0) :]
+            self._first = first
+            self._remove(added)
             raise
 
     def _add(self, struct: Struct, place: Place | None) -> None:
-        if self._first is None and place is not None:
+        if struct.ref in (TYPE, DELETED, GC):
+            self._types.add(struct.client, struct.clock, struct.length)
+        if self._first is None:
             self._first = place
         clocks, places = self._runs.get(struct.client, ([], []))
-        if place != (places[-1] if places else self._first):
+        if (place is None and not places) or place != (places[-1] if places else self._first):
             clocks.append(struct.clock)
             places.append(place)
             self._runs[struct.client] = clocks, places
 
+    def _remove(self, structs: list[Struct]) -> None:
+        self._types = self._types.minus(IdSet((part.client, part.clock, part.length) for part in structs))
+        for struct in reversed(structs):
+            clocks, places = self._runs.get(struct.client, ([], []))
+            if clocks and clocks[-1] == struct.clock:
+                clocks.pop()
+                places.pop()
+                if not clocks:
+                    del self._runs[struct.client]
+
     def _place_of(self, struct: Struct) -> Place | None:
         if struct.ref == GC:
             return None
+        if struct.parent is not None:
+            if not isinstance(struct.parent, str) and not self._types.contains(*struct.parent):
+                raise MalformedUpdate(struct.start, "a struct below what is no type")
+            return struct.parent, struct.key
         links = [link for link in (struct.origin, struct.right_origin) if link is not None]
-        if not links:
-            return None if struct.parent is None else (struct.parent, struct.key)
         neighbours = {self._at(link) for link in links} - {None}
         if len(neighbours) > 1:
             raise MalformedUpdate(struct.start, "a struct between neighbours of different places")

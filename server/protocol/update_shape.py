@@ -49,7 +49,7 @@ class UpdateShape:
     lossy: bool  # yrs re-encodes it differently: subdocuments, objects, fractions in JSON
     has_astral: bool  # a string holds a surrogate pair: yrs cuts at whole characters only
     has_non_ascii: bool  # a string is not ASCII: below an array that is read, it makes yrs loop for ever
-    names_places: bool  # a struct says where it is, or is garbage; all others are where their neighbours are
+    names_places: bool  # a struct says where it is, or may hold others, or is gone; no other matters to Placement
 
     @property
     def is_empty(self) -> bool:
@@ -291,7 +291,7 @@ class _UpdateWalk:
         if kind in (_GC, _SKIP, _DELETED):
             if kind != _DELETED and info != kind:
                 raise MalformedBytes(position, "flags on a GC or Skip")
-            if kind == _GC:
+            if kind != _SKIP:
                 self.names_places = True
             return read_var_uint(self.data, position)
         read = _CONTENT.get(kind)
@@ -311,6 +311,7 @@ class _UpdateWalk:
         return self._embed(read_text(self.data, position)[1])  # key, then the value as JSON
 
     def _type(self, position: int) -> tuple[int, int]:
+        self.names_places = True
         kind = self.data[position]
         if kind not in _TYPES:
             raise MalformedBytes(position, f"type {kind} that yrs cannot hold")
