@@ -21,6 +21,7 @@ from crdt_store.users import UserDirectory
 from server.engine.watchdog import watch_event_loop
 from server.pages import add_pages
 from server.rooms.room_manager import RoomManager
+from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
 from server.transport.connection_manager import ConnectionManager
 from server.transport.yjs_endpoint import YjsEndpoint
@@ -79,6 +80,7 @@ async def _serving(
         silence_close_seconds=settings.silence_close_seconds,
         lagging_close_seconds=settings.lagging_close_seconds,
     )
+    marker = RunMarker(settings.data_dir)
     try:
         async with (
             GroupCommit(log, max_pending_bytes=settings.max_uncommitted_bytes) as commits,
@@ -88,6 +90,7 @@ async def _serving(
                 linger_seconds=settings.room_linger_seconds,
                 max_held_bytes=settings.max_held_bytes,
                 now_seconds=time.time,
+                is_recovering=marker.ended_badly,
             ) as rooms,
             anyio.create_task_group() as tasks,
         ):
@@ -97,6 +100,7 @@ async def _serving(
                 settings, tokens, UserDirectory(database), rooms, connections, commits, time.time
             )
             tasks.cancel_scope.cancel()
+        marker.clear()
     finally:
         await log.close()
 

@@ -62,6 +62,7 @@ def serve(
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it has a line for every plug-in
     try:
         server = _Server(settings)
     except (SettingsError, UnknownSchema, LogUnavailable) as error:

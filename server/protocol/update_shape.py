@@ -109,13 +109,11 @@ def fits(shape: UpdateShape, state: Mapping[int, int]) -> bool:
     What no walk without the document can see. yrs 0.28 applies structs that lie beyond a gap at once, then panics
     when it encodes them (store.rs:234); it cuts a struct that overlaps known ones without comparing them, and an
     array in which the cut halves belong to different parents loops for ever. So a room applies only what fits:
-    what overlaps is first cut to what is new, what is ahead waits or is asked for again. Structs known already
-    (all before `state`) fit: the engine ignores them.
+    what overlaps is first cut to what is new, what is ahead waits or is asked for again. Known structs do not fit
+    either: the engine would ignore them, but the log, merged, might say afterwards what they say.
     """
-    for client, (first, after_last) in shape.structs.items():
-        known = state.get(client, 0)
-        if first != known and after_last > known:
-            return False
+    if any(first != state.get(client, 0) for client, (first, _) in shape.structs.items()):
+        return False
     for client, after in shape.depends.items():
         known = max(state.get(client, 0), shape.structs.get(client, (0, 0))[1])
         if after > known:

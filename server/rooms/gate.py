@@ -3,7 +3,7 @@
 Pure: the room acts on the verdict.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from server.protocol.contents import Contents
@@ -32,17 +32,27 @@ class Verdict:
 
 
 def judge(
-    update: bytes, contents: Contents, authors: Mapping[int, int], *, user_id: int, is_reply: bool
+    update: bytes,
+    contents: Contents,
+    authors: Mapping[int, int],
+    *,
+    user_id: int,
+    is_reply: bool,
+    relayable: Container[int] = (),
 ) -> Verdict:
     """Decide on an update for a document that holds `contents`. `authors`: client id -> user id, as far as bound.
 
     New structs under somebody else's client id are refused. In an edit of its own that is forgery:
     raises ForeignClientId. A reply carries whatever the sender's replica holds, and a replica may have heard from
-    other tabs what we have not yet: there the rest counts. Raises MalformedUpdate.
+    other tabs what we have not yet: there the rest counts. Of `relayable` ids a reply may bring anything: after a
+    crash, others may hold edits that they were shown and that were never committed, and build on them.
+    Raises MalformedUpdate.
     """
     shape = check_update(update)
     refused = tuple(
-        client for client in contents.new_clients(shape) if authors.get(client, user_id) != user_id
+        client
+        for client in contents.new_clients(shape)
+        if authors.get(client, user_id) != user_id and not (is_reply and client in relayable)
     )
     if refused:
         if not is_reply:

@@ -1,7 +1,7 @@
 """From the log to a document in memory."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from crdt_store.update_log import UpdateLog
 from server.engine.document import Document
@@ -10,10 +10,11 @@ from server.protocol.surrogates import SurrogateGuard
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument:
-    """`authors`: client id -> the user it is bound to."""
+    """`authors`: client id -> the user it is bound to. `relayable`: ids whose edits others may bring (see gate)."""
 
     document: Document
-    authors: dict[int, int]
+    authors: dict[int, int] = field(default_factory=dict)
+    relayable: set[int] = field(default_factory=set)
 
 
 async def load_document(log: UpdateLog, name: str, guard: SurrogateGuard | None = None) -> LoadedDocument:

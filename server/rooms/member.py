@@ -23,5 +23,8 @@ class Member(Protocol):
 
     def resume(self) -> None: ...
 
+    def slow_down(self, seconds: float) -> None:
+        """Take nothing more for a while: what the member did was costly."""
+
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection; the reason is for its user."""

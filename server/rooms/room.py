@@ -41,6 +41,10 @@ from server.rooms.roster import Roster
 logger = logging.getLogger(__name__)
 
 
+_REBUILD_SHARE = 10
+"""A member that makes the room rebuild its document waits this many times as long as that took."""
+
+
 class RoomOwner(Protocol):
     """Who opened the room."""
 
@@ -73,6 +77,7 @@ class Room(YRoom):
         self.presence = AwarenessTable()
         self.journal = commits.journal(name.canonical, self._committed, self.fail)
         self.is_rebuilding = False
+        self._rebuild_cause: Member | None = None
         self._load(loaded)
         self._after_commit = AfterCommit()
         self._held = HeldUpdates(max_held_bytes)
@@ -86,6 +91,7 @@ class Room(YRoom):
         self.document = loaded.document
         self.ydoc = loaded.document.ydoc
         self._authors = loaded.authors
+        self.relayable = loaded.relayable
 
     # Members
 
@@ -147,7 +153,14 @@ class Room(YRoom):
         The author hears of it again once it is committed; if something before it is missing, once that has come.
         """
         contents = self.document.contents
-        verdict = judge(update, contents, self._authors, user_id=member.user_id, is_reply=is_reply)
+        verdict = judge(
+            update,
+            contents,
+            self._authors,
+            user_id=member.user_id,
+            is_reply=is_reply,
+            relayable=self.relayable,
+        )
         if is_reply:
             self._resync_asked.discard(member)
         if verdict.refused:
@@ -179,17 +192,18 @@ class Room(YRoom):
             if starts:  # known already, but the author may not know that it is
                 self.when_committed(send_echo)
             return
-        client_ids = contents.new_clients(shape)
+        client_ids = [client for client in contents.new_clients(shape) if self._may_use(member, client)]
         for client_id in client_ids:
             self._bind(member, client_id)
+            self.relayable.discard(client_id)
         try:
             self.document.apply(update, shape)
         except MustRebuild as error:
             self._after_rebuild.append(partial(self._integrate, member, update, shape, echo))
-            self._rebuild(error, error.guard)
+            self._rebuild(error, error.guard, member)
             return
         except EngineFailure as error:
-            logger.error("update of user %s refused by the engine: %s", member.user_id, update[:4096].hex())
+            logger.error("the engine failed on %d bytes of user %s: %s", len(update), member.user_id, error)
             member.close(CloseCode.MALFORMED, "the document engine refused this update")
             self._rebuild(error)
             return
@@ -270,20 +284,25 @@ class Room(YRoom):
     def _committed(self, position: int) -> None:
         self._after_commit.run_through(position)
 
-    def _rebuild(self, reason: Exception, guard: SurrogateGuard | None = None) -> None:
+    def _rebuild(
+        self, reason: Exception, guard: SurrogateGuard | None = None, cause: Member | None = None
+    ) -> None:
         """Stop the room until its document is built anew; members wait, and nothing is lost."""
         if self.is_rebuilding:
             return
         logger.warning("rebuilding %s: %s", self.name, reason)
         self.is_rebuilding = True
+        self._rebuild_cause = cause
         for member in self.members:
             member.pause()
         self._owner.rebuild(self, guard)
 
-    def rebuilt(self, loaded: LoadedDocument) -> None:
-        """Go on where the room stopped."""
+    def rebuilt(self, loaded: LoadedDocument, *, cost_seconds: float) -> None:
+        """Go on where the room stopped; who made it stop waits longer, so that the others have most of the time."""
         self._load(loaded)
         self.is_rebuilding = False
+        if self._rebuild_cause is not None:
+            self._rebuild_cause.slow_down(cost_seconds * _REBUILD_SHARE)
         waiting, self._after_rebuild = self._after_rebuild, []
         while waiting and not self.is_rebuilding:
             waiting.pop(0)()

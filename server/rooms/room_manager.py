@@ -4,6 +4,7 @@ seconds after the last member has left, when all it holds is committed.
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -47,13 +48,17 @@ class RoomManager(WebsocketServer):
         linger_seconds: float,
         max_held_bytes: int,
         now_seconds: Callable[[], float],
+        is_recovering: bool = False,
     ) -> None:
+        """`is_recovering`: the last run ended before all it had shown to members was committed."""
         super().__init__(auto_clean_rooms=False)
         self._log = log
         self._commits = commits
         self._linger_seconds = linger_seconds
         self._max_held_bytes = max_held_bytes
         self._now_seconds = now_seconds
+        self._is_recovering = is_recovering
+        self._lost_edits: set[str] = set()  # documents of which shown edits were not committed, in this run
         self._opening: dict[str, asyncio.Future[Room]] = {}
         self._visitors: Counter[str] = Counter()
         self._closing_timers: dict[str, asyncio.TimerHandle] = {}
@@ -98,8 +103,10 @@ class RoomManager(WebsocketServer):
         try:
             if name.has_document:
                 loaded = await load_document(self._log, key)
+                if self._is_recovering or key in self._lost_edits:
+                    loaded.relayable.update(loaded.authors)
             else:
-                loaded = LoadedDocument(Document(), {})
+                loaded = LoadedDocument(Document())
             room = Room(
                 name,
                 loaded,
@@ -134,6 +141,7 @@ class RoomManager(WebsocketServer):
 
     def failed(self, room: Room) -> None:
         """The room must not be used again: the next visitor opens the document anew."""
+        self._lost_edits.add(room.name.canonical)
         if self.rooms.get(room.name.canonical) is room:
             del self.rooms[room.name.canonical]
 
@@ -152,9 +160,12 @@ class RoomManager(WebsocketServer):
             del self.rooms[room.name.canonical]
 
     async def _rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
+        started = time.monotonic()
         try:
             await self._commits.drain()
-            room.rebuilt(await load_document(self._log, room.name.canonical, guard))
+            loaded = await load_document(self._log, room.name.canonical, guard)
+            loaded.relayable.update(room.relayable)
+            room.rebuilt(loaded, cost_seconds=time.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this room's alone
             room.fail(error)
 

@@ -3,6 +3,7 @@
 Errors of the layers below become close codes here, once.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Pause(Flag):
 
     REBUILDING = auto()  # its document is being built anew
     DISK = auto()  # more is waiting to be committed than may
+    COSTLY = auto()  # what it did took the room's time
     LAGGING = auto()  # it has not read what it was sent: asking for more would not help
 
 
@@ -159,6 +161,11 @@ class Connection:
     def resume(self) -> None:
         """The room can go on."""
         self._release(Pause.REBUILDING)
+
+    def slow_down(self, seconds: float) -> None:
+        """Take nothing more for a while."""
+        self._pause(Pause.COSTLY)
+        asyncio.get_running_loop().call_later(seconds, self._release, Pause.COSTLY)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Leave the room and end the connection."""

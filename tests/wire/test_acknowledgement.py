@@ -184,6 +184,29 @@ async def test_a_failing_disk_acknowledges_nothing_and_sends_everybody_away(
     assert await again.text() == "saved lost"
 
 
+async def test_what_others_were_shown_before_a_failure_is_taken_from_them(
+    slow_server: RunningServer, disk: Disk
+) -> None:
+    """Its author may never come back, and they build on it."""
+    alice, bob = await slow_server.client("alice"), await slow_server.client("bob")
+    alices, bobs = Writer(7), Writer(8)
+    await alice.edit(alices.type("saved"))
+    bobs.doc.apply_update(await bob.sync())
+    disk.broken = True
+    shown = alices.type(" shown")
+    await alice.send(update_message(shown))
+    await bob.until(lambda: shown in bob.updates())
+    bobs.doc.apply_update(shown)
+    assert await bob.close_code() == CloseCode.INTERNAL_ERROR
+    disk.broken = False
+    again = await slow_server.client("bob")
+    bobs.type(", built on")
+    await again.send(sync_step_2(bobs.doc.get_update()))
+    await again.until(lambda: len(again.updates()) >= 1)
+    assert again.denials() == []
+    assert await (await slow_server.client("carol")).text() == "saved shown, built on"
+
+
 async def test_a_document_that_cannot_be_read_is_refused_and_the_others_go_on(
     slow_server: RunningServer, disk: Disk
 ) -> None:
