@@ -14,9 +14,12 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "RE
 
 
 def test_every_close_code_is_a_row_of_its_page() -> None:
-    rows = re.findall(r"\| (\d+) \| `(\w+)` \| (.+) \| (yes|no) \|", (ROOT / "docs/close-codes.md").read_text())
+    rows = re.findall(
+        r"\| (\d+) \| `(\w+)` \| (.+) \| (yes|no) \|", (ROOT / "docs/close-codes.md").read_text()
+    )
     assert rows == [
-        (str(int(code)), code.name, code.meaning, "yes" if code.client_should_reconnect else "no") for code in CloseCode
+        (str(int(code)), code.name, code.meaning, "yes" if code.client_should_reconnect else "no")
+        for code in CloseCode
     ]
 
 

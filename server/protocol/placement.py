@@ -37,9 +37,9 @@ class Placement:
 
         Raises MalformedUpdate, and then has taken in nothing.
         """
-        if not shape.names_places and self._first is not None and not self._runs:
-            return  # all that hangs on structs of a single place is there too
         first = self._first
+        if not shape.names_places and first is not None and first[1] is None and not self._runs:
+            return  # all that hangs on structs of a single sequence is there too
         added: list[Struct] = []
         try:
             for struct in ready_structs(update, state):

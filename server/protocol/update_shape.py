@@ -49,7 +49,9 @@ class UpdateShape:
     lossy: bool  # yrs re-encodes it differently: subdocuments, objects, fractions in JSON
     has_astral: bool  # a string holds a surrogate pair: yrs cuts at whole characters only
     has_non_ascii: bool  # a string is not ASCII: below an array that is read, it makes yrs loop for ever
-    names_places: bool  # a struct says where it is, or may hold others, or is gone; no other matters to Placement
+    names_places: (
+        bool  # a struct says where it is, or may hold others, or is gone; no other matters to Placement
+    )
 
     @property
     def is_empty(self) -> bool:

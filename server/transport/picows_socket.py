@@ -26,7 +26,7 @@ from server.transport.messages import (
     decode_text,
 )
 from server.transport.picows_reader import LARGE_BYTES, FrameReader, FrameSink, feed
-from server.transport.socket import HIGH_WATER_BYTES, LOW_WATER_BYTES, SocketListener
+from server.transport.socket import HIGH_WATER_BYTES, LOW_WATER_BYTES, NOBODY, SocketListener
 
 _CLOSE, _PING = 8, 9
 logger = logging.getLogger(__name__)
@@ -308,18 +308,5 @@ class PicowsSocket(FrameSink):
             self._timer = loop.call_later(self._close_timeout_seconds, self._transport.abort)
 
     def _tell(self, code: int) -> None:
-        listener, self._listener = self._listener, _NOBODY
+        listener, self._listener = self._listener, NOBODY
         self._call(listener.on_closed, code)
-
-
-class _Nobody:
-    """The listener of a socket that has told its own that it is closed."""
-
-    def on_binary(self, message: bytes) -> None: ...
-    def on_text(self, message: str) -> None: ...
-    def on_drained(self) -> None: ...
-    def on_heard(self) -> None: ...
-    def on_closed(self, code: int) -> None: ...
-
-
-_NOBODY: SocketListener = _Nobody()

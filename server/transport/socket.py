@@ -42,6 +42,24 @@ class SocketListener(Protocol):
         """
 
 
+class _Nobody:
+    """Hears nothing."""
+
+    def on_binary(self, message: bytes) -> None: ...
+
+    def on_text(self, message: str) -> None: ...
+
+    def on_drained(self) -> None: ...
+
+    def on_heard(self) -> None: ...
+
+    def on_closed(self, code: int) -> None: ...
+
+
+NOBODY: SocketListener = _Nobody()
+"""Listens to a socket whose client was refused, or that has told its own listener that it is closed."""
+
+
 class Socket(Protocol):
     """One accepted WebSocket. Reading starts paused. No method blocks, and none raises once it is closed."""
 

@@ -19,6 +19,7 @@ from server.settings import Settings
 from server.transport.connection import Connection, ConnectionLimits
 from server.transport.connection_manager import ConnectionManager
 from server.transport.open_socket import open_socket
+from server.transport.socket import NOBODY
 
 logger = logging.getLogger(__name__)
 _REFUSAL_DELAY_SECONDS = 0.5
@@ -32,20 +33,6 @@ class Refusal(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-
-
-class _Deaf:
-    """The listener of a refused socket: hears nothing."""
-
-    def on_binary(self, message: bytes) -> None: ...
-
-    def on_text(self, message: str) -> None: ...
-
-    def on_drained(self) -> None: ...
-
-    def on_heard(self) -> None: ...
-
-    def on_closed(self, code: int) -> None: ...
 
 
 class YjsEndpoint:
@@ -123,7 +110,7 @@ class YjsEndpoint:
     async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
         socket = await open_socket(
             websocket,
-            _Deaf(),
+            NOBODY,
             max_message_bytes=self._settings.max_unauthenticated_bytes,
             subprotocol=_offered_subprotocol(websocket),
         )
