@@ -40,8 +40,12 @@ class ConnectionManager:
         """Sweep for as long as the server runs."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            for connection in tuple(self._connections):
-                self._sweep(connection)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Look at every connection once."""
+        for connection in tuple(self._connections):
+            self._sweep(connection)
 
     def _sweep(self, connection: Connection) -> None:
         idleness = connection.idleness
