@@ -92,9 +92,9 @@ class Document:
         except BaseException as error:
             raise _as_failure(error) from error
 
-    def encode_of_client(self, client_id: int) -> bytes:
-        """One update with every struct of one client, and all deletions. Raises EngineFailure."""
-        return self.encode_since(write_state_vector({**self.contents.state, client_id: 0}))
+    def encode_of_clients(self, client_ids: Iterable[int]) -> bytes:
+        """One update with every struct of these clients, and all deletions. Raises EngineFailure."""
+        return self.encode_since(write_state_vector(self.contents.state | dict.fromkeys(client_ids, 0)))
 
     def text(self, root: str) -> str:
         """The text under a root name. Raises EngineFailure."""

@@ -6,7 +6,7 @@ other member at once. The base class' own `awareness` stays unused: it neither g
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -82,7 +82,7 @@ class Room(YRoom):
         self._after_commit = AfterCommit()
         self._held = HeldUpdates(max_held_bytes)
         self._resync_asked: set[Member] = set()
-        self._latest_answers: dict[Member, bytes] = {}
+        self._latest_answers: dict[Member, tuple[object, bytes]] = {}
         self._after_rebuild: list[Callable[[], None]] = []
         self._now_seconds = now_seconds
         self._owner = owner
@@ -137,11 +137,13 @@ class Room(YRoom):
             self._rebuild(error)
             self._after_rebuild.append(partial(self.answer_sync, member, state_vector))
             return
-        self._latest_answers[member] = answer
-        self.when_committed(partial(self._send_answer, member, answer, state))
+        request = object()
+        self._latest_answers[member] = request, answer  # one for each member, however often it asks
+        self.when_committed(partial(self._send_answer, member, request, state))
 
-    def _send_answer(self, member: Member, answer: bytes, state: Mapping[int, int]) -> None:
-        if self._latest_answers.get(member) is not answer:
+    def _send_answer(self, member: Member, request: object, state: Mapping[int, int]) -> None:
+        latest, answer = self._latest_answers.get(member, (None, b""))
+        if latest is not request:
             return  # it asked again meanwhile: that answer is on its way
         del self._latest_answers[member]
         missing = {client: state.get(client, 0) for client in self.document.contents.state}
@@ -193,9 +195,8 @@ class Room(YRoom):
                 self.when_committed(send_echo)
             return
         client_ids = [client for client in contents.new_clients(shape) if self._may_use(member, client)]
-        for client_id in client_ids:
-            self._bind(member, client_id)
-            self.relayable.discard(client_id)
+        self._show_as_own(member, client_ids)
+        self.relayable.difference_update(client_ids)
         try:
             self.document.apply(update, shape)
         except MustRebuild as error:
@@ -231,21 +232,24 @@ class Room(YRoom):
     def _may_use(self, member: Member, client_id: int) -> bool:
         return self._authors.get(client_id, member.user_id) == member.user_id
 
-    def _bind(self, member: Member, client_id: int) -> None:
-        """The member shows a client id as its own. On its first sight, committed structs under it are sent back:
+    def _show_as_own(self, member: Member, client_ids: Iterable[int]) -> None:
+        """The member uses client ids. When it first does, the committed structs under them are sent back to it:
 
         the echo of the last ones may have been lost with the connection before, and only an echo says saved.
         """
-        self._authors.setdefault(client_id, member.user_id)
-        if not self.members.is_first_showing(member, client_id):
-            return
-        if self.document.contents.state.get(client_id, 0) > 0:
+        state = self.document.contents.state
+        returning = []
+        for client_id in client_ids:
+            self._authors.setdefault(client_id, member.user_id)
+            if self.members.is_first_showing(member, client_id) and state.get(client_id, 0) > 0:
+                returning.append(client_id)
+        if returning:
             try:
-                message = update_message(self.document.encode_of_client(client_id))
+                message = update_message(self.document.encode_of_clients(returning))
             except EngineFailure as error:
                 self._rebuild(error)
                 return
-            self.when_committed(partial(self.members.send, member, message, {client_id: 0}))
+            self.when_committed(partial(self.members.send, member, message, dict.fromkeys(returning, 0)))
 
     # Awareness
 
@@ -259,7 +263,7 @@ class Room(YRoom):
         )
         own_id = self.presence.own_id(member)
         if own_id is not None:
-            self._bind(member, own_id)
+            self._show_as_own(member, (own_id,))
         if news is not None:
             self._tell_others(member, [news])
 

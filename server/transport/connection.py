@@ -34,8 +34,13 @@ class Pause(Flag):
 
     REBUILDING = auto()  # its document is being built anew
     DISK = auto()  # more is waiting to be committed than may
+    UNANSWERED = auto()  # much that it asked for waits for the disk
     COSTLY = auto()  # what it did took the room's time
     LAGGING = auto()  # it has not read what it was sent: asking for more would not help
+
+
+_MAX_UNANSWERED = 16
+"""Questions of one client that may wait for a commit; then it is not read until they are answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Connection:
         "_pending_statuses",
         "_room",
         "_socket",
+        "_unanswered",
         "idleness",
         "user_id",
         "user_name",
@@ -97,6 +103,7 @@ class Connection:
         self._inbox: deque[ClientMessage] = deque()
         self._pauses = Pause(0)
         self._pending_statuses = 0
+        self._unanswered = 0
         self._socket: Socket | None = None  # None again once closed
 
     def start(self, socket: Socket) -> None:
@@ -190,9 +197,11 @@ class Connection:
                 room.receive_awareness(self, message.entries)
         elif isinstance(message, SyncStep1):
             room.answer_sync(self, message.state_vector)
+            self._await_commit()
         elif isinstance(message, SyncStatus):
             self._pending_statuses += 1
             room.when_committed(partial(self._return_status, message.message))
+            self._await_commit()
         else:
             room.answer_awareness_query(self)
 
@@ -211,6 +220,17 @@ class Connection:
         # Every stock viewer answers our SyncStep1, usually with nothing new: that is no violation.
         if not update.is_reply or room.would_change(update.data):
             self.deliver(Frame(permission_denied(reason)))
+
+    def _await_commit(self) -> None:
+        self._unanswered += 1
+        if self._unanswered == _MAX_UNANSWERED:
+            self._pause(Pause.UNANSWERED)
+        self._room.when_committed(self._committed)
+
+    def _committed(self) -> None:
+        self._unanswered -= 1
+        if not self._unanswered and Pause.UNANSWERED in self._pauses:
+            self._release(Pause.UNANSWERED)
 
     def _return_status(self, message: bytes) -> None:
         self._pending_statuses -= 1
