@@ -18,24 +18,22 @@ from pycrdt.websocket import YRoom
 from crdt_store.group_commit import GroupCommit
 from crdt_store.update_log import LogUnavailable
 from server.engine.document import EngineFailure, MustRebuild, write_state_vector
-from server.protocol.awareness_codec import AwarenessEntry, read_entries, stamp_user, write_entries
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
 from server.protocol.yjs_messages import (
-    awareness_message,
     permission_denied,
     sync_step_1,
     sync_step_2,
     update_message,
 )
 from server.rooms.after_commit import AfterCommit
-from server.rooms.awareness import AwarenessTable
 from server.rooms.gate import judge
 from server.rooms.held import HeldUpdates
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
 from server.rooms.names import RoomName
+from server.rooms.presence import Presence
 from server.rooms.roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -74,7 +72,7 @@ class Room(YRoom):
         super().__init__(ydoc=loaded.document.ydoc)
         self.name = name
         self.members = Roster(lambda: self.document.contents.state)
-        self.presence = AwarenessTable()
+        self.presence = Presence(self.members, now_seconds)
         self.journal = commits.journal(name.canonical, self._committed, self.fail)
         self.is_rebuilding = False
         self._rebuild_cause: Member | None = None
@@ -101,7 +99,7 @@ class Room(YRoom):
         if self.is_rebuilding:
             member.pause()
         self._ask_for_missing(member)
-        self.answer_awareness_query(member)
+        self.presence.tell(member)
 
     def leave(self, member: Member) -> None:
         """Take leave on the member's behalf, and keep nothing of it."""
@@ -110,9 +108,7 @@ class Room(YRoom):
         self._held.drop(member)
         self._resync_asked.discard(member)
         self._latest_answers.pop(member, None)
-        gone = self.presence.leave(member, now_seconds=self._now_seconds())
-        if gone is not None:
-            self._tell_others(member, [gone])
+        self.presence.leave(member)
         if not len(self.members):
             self._owner.emptied(self)
 
@@ -121,7 +117,7 @@ class Room(YRoom):
         known_state = self.members.take_missed(member)
         if known_state is not None:
             self.answer_sync(member, write_state_vector(known_state))
-            self.answer_awareness_query(member)
+            self.presence.tell(member)
 
     # Sync
 
@@ -251,30 +247,12 @@ class Room(YRoom):
                 return
             self.when_committed(partial(self.members.send, member, message, dict.fromkeys(returning, 0)))
 
-    # Awareness
-
     def receive_awareness(self, member: Member, data: bytes) -> None:
         """Take in awareness entries and tell the others what is news. Raises MalformedAwareness."""
-        news = self.presence.receive(
-            member,
-            read_entries(data),
-            may_own=partial(self._may_use, member),
-            stamp=lambda state: stamp_user(state, member.user_name),
-        )
+        self.presence.receive(member, data, may_own=partial(self._may_use, member))
         own_id = self.presence.own_id(member)
         if own_id is not None:
             self._show_as_own(member, (own_id,))
-        if news is not None:
-            self._tell_others(member, [news])
-
-    def answer_awareness_query(self, member: Member) -> None:
-        """Tell a member who is here."""
-        states = self.presence.states()
-        if states:
-            self.members.send(member, awareness_message(write_entries(states)), {})
-
-    def _tell_others(self, author: Member, entries: list[AwarenessEntry]) -> None:
-        self.members.send_others(author, awareness_message(write_entries(entries)), {})
 
     # Commit and failure
 

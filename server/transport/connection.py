@@ -203,7 +203,7 @@ class Connection:
             room.when_committed(partial(self._return_status, message.message))
             self._await_commit()
         else:
-            room.answer_awareness_query(self)
+            room.presence.tell(self)
 
     def _receive_update(self, update: Update) -> None:
         room = self._room
