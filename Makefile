@@ -1,4 +1,4 @@
-# `make run` and `make test` do all the set-up on a fresh machine (Python >= 3.11, Node >= 20).
+# `make run` and `make test` do all the set-up on a fresh machine (Python >= 3.11, Node >= 20.19).
 
 PYTHON ?= python3
 BIN := .venv/bin

@@ -3,10 +3,11 @@
 docs/permissions.md is tested against `ALLOWED`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from fnmatch import fnmatchcase
+from functools import lru_cache
 
 
 class Role(IntEnum):
@@ -61,6 +62,15 @@ def granted_role(grants: Mapping[str, Role], names: tuple[str, ...]) -> Role:
     A pattern is a room name in which `*` stands for anything, `/` included.
     """
     return max(
-        (role for pattern, role in grants.items() if any(fnmatchcase(name, pattern) for name in names)),
+        (
+            role
+            for pattern, role in grants.items()
+            if any(_matcher(pattern).fullmatch(name) for name in names)
+        ),
         default=Role.NONE,
     )
+
+
+@lru_cache(maxsize=1024)
+def _matcher(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)

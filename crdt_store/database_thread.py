@@ -55,7 +55,7 @@ class DatabaseThread(aiosqlite.Connection):
 
     async def _ended(self) -> None:
         """The thread has been told to end; until it has, it may report to this event loop."""
-        await anyio.to_thread.run_sync(self._thread.join)
+        await anyio.to_thread.run_sync(self._thread.join, abandon_on_cancel=True)
 
     def _connection_for_engine(self) -> sqlite3.Connection:
         """On the thread: aiosqlite's connection, and a new one after each fault."""

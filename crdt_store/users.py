@@ -31,27 +31,36 @@ class UserDirectory:
         key = (issuer, subject)
         known = self._known.get(key)
         if known is None or known[1] != name:
+            known = await self._database.read(partial(_find, issuer=issuer, subject=subject))
+        if known is None or known[1] != name:
             record = partial(_record, issuer=issuer, subject=subject, name=name, created_at=self._clock())
             try:
                 user_id = await self._database.write(record)
             except Conflict:  # another process made the user at the same moment: now it is found
                 user_id = await self._database.write(record)
-            known = self._known[key] = (user_id, name)
+            known = (user_id, name)
+        self._known[key] = known
         self._known.move_to_end(key)
         while len(self._known) > self._cache_size:
             self._known.popitem(last=False)
         return known[0]
 
 
-def _record(connection: Connection, issuer: str, subject: str, name: str, created_at: datetime) -> int:
+def _find(connection: Connection, issuer: str, subject: str) -> tuple[int, str] | None:
     query = select(users.c.id, users.c.name).where(users.c.issuer == issuer, users.c.subject == subject)
     found = connection.execute(query).one_or_none()
+    return None if found is None else (found.id, found.name)
+
+
+def _record(connection: Connection, issuer: str, subject: str, name: str, created_at: datetime) -> int:
+    found = _find(connection, issuer, subject)
     if found is None:
         made = connection.execute(
             insert(users).returning(users.c.id),
             {"issuer": issuer, "subject": subject, "name": name, "created_at": created_at},
         )
         return int(made.scalar_one())
-    if found.name != name:
-        connection.execute(update(users).where(users.c.id == found.id).values(name=name))
-    return int(found.id)
+    user_id, known_name = found
+    if known_name != name:
+        connection.execute(update(users).where(users.c.id == user_id).values(name=name))
+    return user_id

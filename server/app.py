@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import anyio
 from fastapi import FastAPI
@@ -26,6 +26,9 @@ from server.settings import Settings, SettingsError
 from server.transport.connection_manager import ConnectionManager
 from server.transport.yjs_endpoint import YjsEndpoint
 
+_COMMIT_SECONDS, _CLOSE_LOG_SECONDS = 4.0, 1.5
+"""How long a stop waits for a disk that stands still; what is not stored then was not acknowledged."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,16 +41,19 @@ def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] 
     if settings.redis_url is not None:
         logger.warning("REDIS_URL is set, but this version runs as one node and does not use it")
     tokens = token_issuer(settings)
-    database_url = settings.resolved_database_url()
-    try:
-        migrate(database_url)
-    except ValueError as error:
-        raise SettingsError(f"DATABASE_URL: {error}") from error
+    with ExitStack() as on_failure:
+        marker = RunMarker(settings.data_dir)
+        on_failure.callback(marker.close)
+        try:
+            migrate(settings.resolved_database_url())
+        except ValueError as error:
+            raise SettingsError(f"DATABASE_URL: {error}") from error
+        on_failure.pop_all()
     endpoint = _Deferred()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _serving(settings, tokens, open_log) as serve_yjs:
+        async with _serving(settings, tokens, open_log, marker) as serve_yjs:
             endpoint.target = serve_yjs
             yield
 
@@ -70,7 +76,7 @@ def token_issuer(settings: Settings) -> TokenIssuer:
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, tokens: TokenIssuer, open_log: Callable[[Database], UpdateLog]
+    settings: Settings, tokens: TokenIssuer, open_log: Callable[[Database], UpdateLog], marker: RunMarker
 ) -> AsyncIterator[YjsEndpoint]:
     """Everything that runs while the server does, started in order and stopped in the opposite one."""
     database = create_engine(settings.resolved_database_url())
@@ -80,10 +86,11 @@ async def _serving(
         silence_close_seconds=settings.silence_close_seconds,
         lagging_close_seconds=settings.lagging_close_seconds,
     )
-    marker = RunMarker(settings.data_dir)
     try:
         async with (
-            GroupCommit(log, max_pending_bytes=settings.max_uncommitted_bytes) as commits,
+            GroupCommit(
+                log, max_pending_bytes=settings.max_uncommitted_bytes, close_seconds=_COMMIT_SECONDS
+            ) as commits,
             RoomManager(
                 log,
                 commits,
@@ -100,9 +107,12 @@ async def _serving(
                 settings, tokens, UserDirectory(database), rooms, connections, commits, time.time
             )
             tasks.cancel_scope.cancel()
-        marker.clear()
+        if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
+            marker.clear()
     finally:
-        await log.close()
+        marker.close()
+        with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):
+            await log.close()
 
 
 class _Deferred:

@@ -27,10 +27,17 @@ def _settings_help() -> str:
     """Every setting with its variable, default and meaning."""
     lines = ["Settings, from the environment or a `.env` file (options win):", ""]
     for name, field in Settings.model_fields.items():
-        variable = field.validation_alias or f"COSTUDIO_{name.upper()}"
         default = "unset" if field.default is None else field.default
-        lines.append(f"- `{variable}` ({default}): {field.description}")
+        lines.append(f"- `{_variable(name)}` ({default}): {field.description}")
     return "\n".join(lines)
+
+
+def _variable(name: str) -> str:
+    """The environment variable of a setting, which may be given by its own name or by the variable's."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return name
+    return str(field.validation_alias or f"COSTUDIO_{name.upper()}")
 
 
 app = typer.Typer(
@@ -59,15 +66,15 @@ def serve(
 ) -> None:
     """Run the server. The database is migrated first."""
     settings = _read_settings(host=host, port=port, data_dir=data_dir, dev=dev)
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it has a line for every plug-in
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would log what people write
     try:
+        listener = _listen(settings)
         server = _Server(settings)
     except (SettingsError, UnknownSchema, LogUnavailable) as error:
         _fail(str(error))
-    server.run()
+    server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)
 
@@ -88,6 +95,19 @@ def token(
     except (SettingsError, ValueError) as error:
         _fail(str(error))
     typer.echo(issuer.mint(user, grants=grants, now_seconds=time.time(), ttl_seconds=ttl))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the address first of all: that it is in use should be said before anything is made."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    return listener
 
 
 class _Server(uvicorn.Server):
@@ -116,7 +136,7 @@ def _read_settings(**options: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
+        _fail("; ".join(f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()))
 
 
 def _fail(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -43,12 +44,12 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="SQLAlchemy URL; default: SQLite in the data directory",
+        description="sqlite+aiosqlite:///path; default: a file in the data directory",
     )
     redis_url: str | None = Field(
         None,
         validation_alias="REDIS_URL",
-        description="carries traffic between nodes; a single node needs none",
+        description="not used yet: one node serves alone",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much to log")
 
@@ -136,11 +137,21 @@ class Settings(BaseSettings):
             )
 
 
+def make_data_dir(data_dir: Path) -> None:
+    """Raises SettingsError where nothing can be written."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise SettingsError(f"cannot write to the data directory {data_dir}: {error.strerror}") from error
+
+
 def _development_secret(data_dir: Path) -> str:
     """The secret kept in the data directory, generated at first use; safe against two processes at once."""
     file = data_dir / _SECRET_FILE
     if not file.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(data_dir)
         draft = data_dir / f".{_SECRET_FILE}-{os.getpid()}"
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(MIN_SECRET_BYTES))

@@ -61,7 +61,7 @@ def test_a_token_is_signed_with_the_secret_that_is_set(tmp_path: Path) -> None:
         (["token", "x", "--role", "god"], "no role 'god'"),
         (["serve"], "COSTUDIO_JWT_SECRET"),
         (["serve", "--dev", "--host", "0.0.0.0"], "loopback"),
-        (["serve", "--port", "99999"], "port"),
+        (["serve", "--port", "99999"], "COSTUDIO_PORT"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, arguments: list[str], named: str) -> None:

@@ -1,9 +1,10 @@
 """Awareness entries on the wire: varUint n, n x (varUint client id, varUint clock, str JSON); `null` means gone.
 
-Source: y-protocols' awareness; protocols.md §4.1.
+Source: y-protocols' awareness.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -75,7 +76,7 @@ def stamp_user(state: bytes, name: str) -> bytes:
     Raises MalformedAwareness unless the state is a JSON object, since it would break every reader.
     """
     try:
-        value = json.loads(state, parse_constant=_refuse_constant)
+        value = json.loads(state.decode(), parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedAwareness(0, "state is not JSON") from error
     if not isinstance(value, dict):
@@ -84,9 +85,17 @@ def stamp_user(state: bytes, name: str) -> bytes:
     if user is None or (isinstance(user, dict) and user.get("name") == name):
         return state
     value["user"] = {**user, "name": name} if isinstance(user, dict) else {"name": name}
-    return json.dumps(value, separators=(",", ":")).encode()
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _refuse(constant: str) -> NoReturn:
     """Python would let NaN and Infinity pass, on which browsers fail."""
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    """A number too large for a float would be written back as Infinity."""
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is out of range")
+    return value

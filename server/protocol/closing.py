@@ -1,7 +1,7 @@
 """The one table of WebSocket close codes. docs/close-codes.md is tested against it.
 
 y-websocket 3.1 and later stop for good at 4400-4499 and come back after every other code, so a condition that
-may pass never uses that range (protocols.md §4.1, "Close codes").
+may pass never uses that range.
 """
 
 from enum import IntEnum

@@ -102,6 +102,18 @@ def ready_structs(update: bytes, state: Mapping[int, int]) -> list[Struct]:
     return ready
 
 
+def in_parts(update: bytes, state: Mapping[int, int], structs_per_part: int) -> list[bytes]:
+    """The same, for a document at `state` that lacks nothing of it, as updates to be integrated one by one."""
+    structs, deletes = read_structs(update)
+    if len(structs) <= structs_per_part:
+        return [update]
+    ready: list[Struct] = []
+    _advance(in_order(structs), state, ready.append)
+    starts = range(0, len(ready), structs_per_part)
+    parts = [write_update(in_order(ready[start : start + structs_per_part]), IdSet()) for start in starts]
+    return [*parts, write_update({}, deletes)] if deletes else parts
+
+
 def _ignore(_: Struct) -> None: ...
 
 

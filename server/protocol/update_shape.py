@@ -1,4 +1,4 @@
-"""The checker of invariant 2 (DESIGN.md §2): walks a Yjs v1 update or state vector before pycrdt sees it.
+"""The checker (ARCHITECTURE.md, invariant 2): walks a Yjs v1 update or state vector before pycrdt sees it.
 
 yrs trusts its input: it reads strings without looking at their UTF-8, keeps 32 bits of a clock, recurses into
 nested values without a limit and reserves memory for whatever count it is told. What passes here is complete
@@ -6,7 +6,7 @@ nested values without a limit and reserves memory for whatever count it is told.
 Yjs knows are refused because yrs 0.28 reads other bytes for them than Yjs does: JSON content (kind 2, written
 only by Yjs before version 13; yrs takes one string more) and XmlHook types (yrs leaves their name unread).
 
-Layout of an update (W3: yjs `UpdateEncoderV1`), all numbers varints, clocks in UTF-16 units:
+Layout of an update (yjs `UpdateEncoderV1`), all numbers varints, clocks in UTF-16 units:
 
     update    = n • n × section • deleteSet
     section   = structCount • client • firstClock • structs, each following the one before without a gap

@@ -1,4 +1,4 @@
-"""The y-websocket protocol (protocols.md §4.1) and y-sweet's sync status: frames to messages and back.
+"""The y-websocket protocol (docs/wire.md) and y-sweet's sync status: frames to messages and back.
 
 A client's frame may hold several messages; each frame built here holds one, since 3.x clients read only the first.
 """
@@ -15,6 +15,10 @@ _PERMISSION_DENIED = 0
 EMPTY_UPDATE = b"\x00\x00"
 KEEPALIVE = b"\x01\x01\x00"
 """An awareness message about nobody: counts as a sign of life for every client's watchdog."""
+
+
+MAX_MESSAGES_PER_FRAME = 32
+"""Stock clients send one; each may cost as much as a whole document is large."""
 
 
 class MalformedFrame(MalformedBytes):
@@ -60,10 +64,13 @@ ClientMessage = SyncStep1 | Update | Awareness | QueryAwareness | SyncStatus
 
 def read_frame(frame: bytes) -> Iterator[ClientMessage]:
     """The messages of one frame, in order. Raises MalformedFrame, possibly after messages that were fine."""
-    position, size = 0, len(frame)
+    position, size, count = 0, len(frame), 0
     if not size:
         raise MalformedFrame(0, "empty frame")
     while position < size:
+        count += 1
+        if count > MAX_MESSAGES_PER_FRAME:
+            raise MalformedFrame(position, f"more than {MAX_MESSAGES_PER_FRAME} messages")
         try:
             kind, body = read_var_uint(frame, position)
             if kind == _SYNC:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from server.protocol.awareness_codec import AwarenessEntry
+from server.protocol.awareness_codec import MAX_CLOCK, AwarenessEntry
 
 _MEMORY_SECONDS = 60.0
 """How long an id is remembered whose connection is gone: longer than any echo of it takes."""
@@ -53,6 +53,11 @@ class AwarenessTable:
         """The client id that this connection speaks for, once it has named one."""
         return self._own_ids.get(owner)
 
+    def user_of(self, client_id: int) -> int | None:
+        """The user of the connection that speaks for this id now."""
+        presence = self._presences.get(client_id)
+        return None if presence is None or presence.owner is None else presence.owner.user_id
+
     def receive(
         self,
         owner: Owner,
@@ -87,6 +92,8 @@ class AwarenessTable:
         if known is not None:
             presence.clock, presence.state = known.clock, known.state
             presence.shift = max(0, known.clock + 1 - entry.clock)
+            if entry.clock + presence.shift > MAX_CLOCK:
+                return None
             if known.owner is not None:
                 self._own_ids[known.owner] = None
         self._presences[entry.client_id] = presence
@@ -123,7 +130,7 @@ def _renew(
     """What the owner says counts when its clock is newer, or says at the same clock that it is gone."""
     clock = entry.clock + presence.shift
     is_leaving = entry.state is None and presence.state is not None
-    if clock < presence.clock or (clock == presence.clock and not is_leaving):
+    if not presence.clock <= clock <= MAX_CLOCK or (clock == presence.clock and not is_leaving):
         return None
     presence.state = None if entry.state is None else stamp(entry.state)
     presence.clock = clock

@@ -3,7 +3,7 @@
 Pure: the room acts on the verdict.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from server.protocol.contents import Contents
@@ -34,13 +34,13 @@ class Verdict:
 def judge(
     update: bytes,
     contents: Contents,
-    authors: Mapping[int, int],
+    owner_of: Callable[[int], int | None],
     *,
     user_id: int,
     is_reply: bool,
     relayable: Container[int] = (),
 ) -> Verdict:
-    """Decide on an update for a document that holds `contents`. `authors`: client id -> user id, as far as bound.
+    """Decide on an update for a document that holds `contents`. `owner_of`: client id -> user id, or None.
 
     New structs under somebody else's client id are refused. In an edit of its own that is forgery:
     raises ForeignClientId. A reply carries whatever the sender's replica holds, and a replica may have heard from
@@ -52,7 +52,7 @@ def judge(
     refused = tuple(
         client
         for client in contents.new_clients(shape)
-        if authors.get(client, user_id) != user_id and not (is_reply and client in relayable)
+        if owner_of(client) not in (None, user_id) and not (is_reply and client in relayable)
     )
     if refused:
         if not is_reply:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from server.protocol.update_shape import check_update
 from server.rooms.member import Member
 
+_MAX_UPDATES = 64
+"""Of one member: each may be looked at again whenever something comes that it may have waited for."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Held:
     """`waits_for`: the client ids of which something may be missing."""
 
@@ -28,8 +31,8 @@ class HeldUpdates:
 
     def add(self, member: Member, update: bytes) -> None:
         """Keep it, unless the member has used up its share."""
-        used = sum(len(held.update) for held in self._held if held.member is member)
-        if used + len(update) > self._max_bytes:
+        own = [held for held in self._held if held.member is member]
+        if len(own) >= _MAX_UPDATES or sum(len(held.update) for held in own) + len(update) > self._max_bytes:
             return
         shape = check_update(update)
         waits_for = {*shape.structs, *shape.depends, *(client for client, _, _ in shape.deletes)}
@@ -37,8 +40,11 @@ class HeldUpdates:
 
     def take_waiting_for(self, clients: Container[int]) -> list[Held]:
         """Remove and return what may have become possible, now that structs of these clients have come."""
-        taken = [held for held in self._held if any(client in clients for client in held.waits_for)]
-        self._held = [held for held in self._held if held not in taken]
+        taken: list[Held] = []
+        kept: list[Held] = []
+        for held in self._held:
+            (taken if any(client in clients for client in held.waits_for) else kept).append(held)
+        self._held = kept
         return taken
 
     def drop(self, member: Member) -> None:

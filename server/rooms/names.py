@@ -1,4 +1,4 @@
-"""Room names (DESIGN: the wire, rooms): `chat:7`, `project:7`, `workspace:7`, `workspace:7/{file_id}`, `global`.
+"""Room names (docs/wire.md): `chat:7`, `project:7`, `workspace:7`, `workspace:7/{file_id}`, `global`.
 
 A name has one canonical form; whatever names the same room parses to the same value.
 """
@@ -75,8 +75,11 @@ def _file(workspace_id: int, text: str, *, plain: bool) -> RoomName:
     if any(part in ("", ".", "..") for part in file_id.split("/")):
         raise BadRoomName("a file's name has no empty, `.` or `..` parts")
     canonical = f"workspace:{workspace_id}/{file_id}"
+    plain = plain and not _RESERVED.match(file_id)  # or a pattern for another room would match it
     return RoomName(RoomKind.FILE, workspace_id, canonical, (canonical, file_id) if plain else (canonical,))
 
 
 def _is_invisible(character: str) -> bool:
+    if character == "\ufffd":  # what stood here was not UTF-8
+        return True
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _JOINERS

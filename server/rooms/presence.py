@@ -34,6 +34,10 @@ class Presence:
         """The client id that the member speaks for, once it has named one."""
         return self._table.own_id(member)
 
+    def user_of(self, client_id: int) -> int | None:
+        """The user of the member that speaks for this client id now."""
+        return self._table.user_of(client_id)
+
     def tell(self, member: Member) -> None:
         """Tell a member who is here."""
         states = self._table.states()

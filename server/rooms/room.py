@@ -1,12 +1,14 @@
 """A room: one document, the awareness of its members, and who is told what when.
 
-A pycrdt-websocket `YRoom` whose unsafe parts are replaced (hazards Z5-Z11): nothing here waits for a member or for
+A pycrdt-websocket `YRoom` whose unsafe parts are replaced: nothing here waits for a member or for
 the disk; an update is checked before the engine sees it; its author hears of it again once it is committed, every
-other member at once. The base class' own `awareness` stays unused: it neither greets nor takes leave (Z9).
+other member at once. The base class' own `awareness` stays unused: it neither greets nor takes leave.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -20,7 +22,7 @@ from crdt_store.update_log import LogUnavailable
 from server.engine.document import EngineFailure, MustRebuild, write_state_vector
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
-from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
+from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
 from server.protocol.yjs_messages import (
     permission_denied,
     sync_step_1,
@@ -28,7 +30,7 @@ from server.protocol.yjs_messages import (
     update_message,
 )
 from server.rooms.after_commit import AfterCommit
-from server.rooms.gate import judge
+from server.rooms.gate import Verdict, judge
 from server.rooms.held import HeldUpdates
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
@@ -56,6 +58,14 @@ class RoomOwner(Protocol):
         """Build the document anew from the log; ends in `room.rebuilt` or `room.fail`."""
 
 
+@dataclass(slots=True, eq=False)
+class _Answer:
+    """A SyncStep2 for a replica at `state` (client id -> next clock)."""
+
+    state: Mapping[int, int]
+    message: bytes
+
+
 class Room(YRoom):
     """Every method but `start` and `stop` is synchronous: a message is dealt with whole before the next one."""
 
@@ -76,11 +86,12 @@ class Room(YRoom):
         self.journal = commits.journal(name.canonical, self._committed, self.fail)
         self.is_rebuilding = False
         self._rebuild_cause: Member | None = None
+        self._authors: dict[int, int] = {}
         self._load(loaded)
         self._after_commit = AfterCommit()
         self._held = HeldUpdates(max_held_bytes)
         self._resync_asked: set[Member] = set()
-        self._latest_answers: dict[Member, tuple[object, bytes]] = {}
+        self._waiting_answers: dict[Member, _Answer] = {}
         self._after_rebuild: list[Callable[[], None]] = []
         self._now_seconds = now_seconds
         self._owner = owner
@@ -88,7 +99,7 @@ class Room(YRoom):
     def _load(self, loaded: LoadedDocument) -> None:
         self.document = loaded.document
         self.ydoc = loaded.document.ydoc
-        self._authors = loaded.authors
+        self._authors = loaded.authors | self._authors
         self.relayable = loaded.relayable
 
     # Members
@@ -107,7 +118,7 @@ class Room(YRoom):
             return
         self._held.drop(member)
         self._resync_asked.discard(member)
-        self._latest_answers.pop(member, None)
+        self._waiting_answers.pop(member, None)
         self.presence.leave(member)
         if not len(self.members):
             self._owner.emptied(self)
@@ -124,37 +135,39 @@ class Room(YRoom):
     def answer_sync(self, member: Member, state_vector: bytes) -> None:
         """Send what a replica with this state vector lacks. Raises MalformedUpdate.
 
-        It leaves once all of it is committed: clients take their own structs in it for saved.
+        It leaves once all of it is committed: clients take their own structs in it for saved. One answer waits for
+        each member, however often it asks; it holds what any of its questions asked for.
         """
         state = check_state_vector(state_vector)
+        waiting = self._waiting_answers.get(member)
+        if waiting is not None:
+            state = {client: min(clock, waiting.state.get(client, 0)) for client, clock in state.items()}
+            state_vector = write_state_vector(state)
         try:
-            answer = sync_step_2(self.document.encode_since(state_vector))
+            answer = _Answer(state, sync_step_2(self.document.encode_since(state_vector)))
         except EngineFailure as error:
             self._rebuild(error)
             self._after_rebuild.append(partial(self.answer_sync, member, state_vector))
             return
-        request = object()
-        self._latest_answers[member] = request, answer  # one for each member, however often it asks
-        self.when_committed(partial(self._send_answer, member, request, state))
+        self._waiting_answers[member] = answer
+        self.when_committed(partial(self._send_answer, member, answer))
 
-    def _send_answer(self, member: Member, request: object, state: Mapping[int, int]) -> None:
-        latest, answer = self._latest_answers.get(member, (None, b""))
-        if latest is not request:
-            return  # it asked again meanwhile: that answer is on its way
-        del self._latest_answers[member]
-        missing = {client: state.get(client, 0) for client in self.document.contents.state}
-        self.members.send(member, answer, missing)
+    def _send_answer(self, member: Member, answer: "_Answer") -> None:
+        if self._waiting_answers.get(member) is answer:  # else another one, which holds more, is on its way
+            del self._waiting_answers[member]
+            starts = {client: answer.state.get(client, 0) for client in self.document.contents.state}
+            self.members.send(member, answer.message, starts)
+            answer.message = b""
 
     def receive_update(self, member: Member, update: bytes, *, is_reply: bool) -> None:
         """Take in an edit, or a SyncStep2 (`is_reply`). Raises MalformedUpdate, ForeignClientId.
 
         The author hears of it again once it is committed; if something before it is missing, once that has come.
         """
-        contents = self.document.contents
         verdict = judge(
             update,
-            contents,
-            self._authors,
+            self.document.contents,
+            self._owner_of,
             user_id=member.user_id,
             is_reply=is_reply,
             relayable=self.relayable,
@@ -167,7 +180,9 @@ class Room(YRoom):
         if verdict.rest is not None:
             self._hold(member, verdict.rest, ask=not is_reply)
         if verdict.ready is not None and verdict.shape is not None:
-            self._integrate(member, verdict.ready, verdict.shape, update_message(verdict.acknowledged))
+            self._integrate(member, verdict, is_reply=is_reply)
+            if self._held:
+                self._retry_held(verdict.shape)
 
     def would_change(self, update: bytes) -> bool:
         """Whether the update holds anything that the document has not. Raises MalformedUpdate."""
@@ -182,21 +197,23 @@ class Room(YRoom):
     def _ask_for_missing(self, member: Member) -> None:
         self.members.send(member, sync_step_1(write_state_vector(self.document.contents.state)), {})
 
-    def _integrate(self, member: Member, update: bytes, shape: UpdateShape, echo: bytes) -> None:
-        contents = self.document.contents
+    def _integrate(self, member: Member, verdict: Verdict, *, is_reply: bool) -> None:
+        """Apply, store and pass on what the verdict says is ready. Raises MalformedUpdate if it is out of place."""
+        assert verdict.ready is not None
+        assert verdict.shape is not None
+        contents, update, shape = self.document.contents, verdict.ready, verdict.shape
         starts = {client: first for client, (first, _) in shape.structs.items()}
-        send_echo = partial(self.members.send, member, echo, starts)
+        echo = partial(self.members.send, member, update_message(verdict.acknowledged), starts)
         if not contents.adds(shape):
             if starts:  # known already, but the author may not know that it is
-                self.when_committed(send_echo)
+                self.when_committed(echo)
             return
-        client_ids = [client for client in contents.new_clients(shape) if self._may_use(member, client)]
-        self._show_as_own(member, client_ids)
-        self.relayable.difference_update(client_ids)
+        new_clients = contents.new_clients(shape)
+        state_before = {client: contents.state.get(client, 0) for client in new_clients}
         try:
             self.document.apply(update, shape)
         except MustRebuild as error:
-            self._after_rebuild.append(partial(self._integrate, member, update, shape, echo))
+            self._after_rebuild.append(partial(self._integrate_later, member, verdict, is_reply))
             self._rebuild(error, error.guard, member)
             return
         except EngineFailure as error:
@@ -204,41 +221,82 @@ class Room(YRoom):
             member.close(CloseCode.MALFORMED, "the document engine refused this update")
             self._rebuild(error)
             return
+        own_ids = [client for client in new_clients if self._is_own(member, client, is_reply)]
+        self._bind(member, own_ids)
         try:
             self.journal.append(
                 update,
                 author_id=member.user_id,
-                client_ids=tuple(client_ids),
+                client_ids=tuple(own_ids),
                 received_at_ms=int(self._now_seconds() * 1000),
             )
         except LogUnavailable as error:
             self.fail(error)
             return
-        self.members.send_others(member, update_message(update), starts)
-        self.when_committed(send_echo)
-        if self._held:
-            self._retry_held(shape)
+        self._return_structs(member, own_ids, state_before)
+        message = update_message(update)
+        for concerned in self.members.send_others(member, message, starts):
+            self.when_committed(partial(self.members.send, concerned, message, starts))
+        self.when_committed(echo)
+
+    def _integrate_later(self, member: Member, verdict: Verdict, is_reply: bool) -> None:
+        """What is wrong with an update that had to wait is its author's fault, whoever made it possible."""
+        try:
+            self._integrate(member, verdict, is_reply=is_reply)
+        except MalformedUpdate as error:
+            member.close(CloseCode.MALFORMED, str(error))
 
     def _retry_held(self, shape: UpdateShape) -> None:
-        for held in self._held.take_waiting_for(shape.structs):
-            self.receive_update(held.member, held.update, is_reply=True)
+        """Take in what waited for structs of these clients, and what waited for that in turn."""
+        possible = deque(self._held.take_waiting_for(shape.structs))
+        while possible:
+            held = possible.popleft()
+            if self.is_rebuilding:
+                self._held.add(held.member, held.update)
+                continue
+            verdict = judge(
+                held.update,
+                self.document.contents,
+                self._owner_of,
+                user_id=held.member.user_id,
+                is_reply=True,
+            )
+            if verdict.rest is not None:
+                self._held.add(held.member, verdict.rest)
+            if verdict.shape is not None:
+                self._integrate_later(held.member, verdict, is_reply=False)
+                possible += self._held.take_waiting_for(verdict.shape.structs)
 
     # Who owns which client id
+
+    def _owner_of(self, client_id: int) -> int | None:
+        """The user whose edits bound it, or who is present under it."""
+        return self._authors.get(client_id) or self.presence.user_of(client_id)
 
     def _may_use(self, member: Member, client_id: int) -> bool:
         return self._authors.get(client_id, member.user_id) == member.user_id
 
-    def _show_as_own(self, member: Member, client_ids: Iterable[int]) -> None:
-        """The member uses client ids. When it first does, the committed structs under them are sent back to it:
+    def _is_own(self, member: Member, client_id: int, is_reply: bool) -> bool:
+        """Whether the member uses the id itself; a reply may bring what it heard from another tab or peer."""
+        return self._may_use(member, client_id) and (
+            not is_reply or client_id in self._authors or self.presence.own_id(member) == client_id
+        )
 
-        the echo of the last ones may have been lost with the connection before, and only an echo says saved.
-        """
-        state = self.document.contents.state
-        returning = []
+    def _bind(self, member: Member, client_ids: Iterable[int]) -> None:
         for client_id in client_ids:
             self._authors.setdefault(client_id, member.user_id)
-            if self.members.is_first_showing(member, client_id) and state.get(client_id, 0) > 0:
-                returning.append(client_id)
+            self.relayable.discard(client_id)
+
+    def _return_structs(self, member: Member, client_ids: Iterable[int], state: Mapping[int, int]) -> None:
+        """Send the member the structs that were there, at `state`, under ids that it first shows as its own.
+
+        The echo of the last ones may have been lost with the connection before, and only an echo says saved.
+        """
+        returning = [
+            client_id
+            for client_id in client_ids
+            if self.members.is_first_showing(member, client_id) and state.get(client_id, 0) > 0
+        ]
         if returning:
             try:
                 message = update_message(self.document.encode_of_clients(returning))
@@ -252,7 +310,7 @@ class Room(YRoom):
         self.presence.receive(member, data, may_own=partial(self._may_use, member))
         own_id = self.presence.own_id(member)
         if own_id is not None:
-            self._show_as_own(member, (own_id,))
+            self._return_structs(member, (own_id,), self.document.contents.state)
 
     # Commit and failure
 

@@ -33,7 +33,7 @@ class RoomUnavailable(Exception):
 
 
 class RoomManager(WebsocketServer):
-    """A pycrdt-websocket `WebsocketServer` that keeps its rooms apart: no failure of one reaches another (Z7).
+    """A pycrdt-websocket `WebsocketServer` that keeps its rooms apart: no failure of one reaches another.
 
     Use as an async context manager; its tasks end with it.
     """
@@ -58,6 +58,7 @@ class RoomManager(WebsocketServer):
         self._max_held_bytes = max_held_bytes
         self._now_seconds = now_seconds
         self._is_recovering = is_recovering
+        self.has_opened = False
         self._lost_edits: set[str] = set()  # documents of which shown edits were not committed, in this run
         self._opening: dict[str, asyncio.Future[Room]] = {}
         self._visitors: Counter[str] = Counter()
@@ -117,6 +118,7 @@ class RoomManager(WebsocketServer):
             )
             await self.start_room(room)
             self.rooms[key] = room
+            self.has_opened = True
             opening.set_result(room)
             self.emptied(room)
         except Exception as error:

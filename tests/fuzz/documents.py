@@ -1,6 +1,6 @@
 """Random but valid editing: a few replicas that edit every shared type and exchange updates, late and in part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -64,8 +64,8 @@ class Session:
     _recording: bool = False
 
     @classmethod
-    def start(cls, rng: Editor, replicas: int = 3) -> "Session":
-        ids = rng.sample(CLIENT_IDS, replicas)
+    def start(cls, rng: Editor, replicas: int = 3, client_ids: Sequence[int] = CLIENT_IDS) -> "Session":
+        ids = rng.sample(client_ids, replicas)
         session = cls(rng, [Replica(Doc(client_id=client)) for client in ids])
         for replica in session.replicas:
             replica.doc.observe(session._record(replica))
@@ -189,7 +189,7 @@ def shared_value(rng: Editor, depth: int = 0) -> Any:
 
 
 def byte_offset(rng: Editor, content: str) -> int:
-    """A random place between two characters; pycrdt counts UTF-8 bytes (hazards.md Z13)."""
+    """A random place between two characters; pycrdt counts UTF-8 bytes."""
     return len(content[: rng.randint(0, len(content))].encode())
 
 

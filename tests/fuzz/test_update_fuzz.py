@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from server.protocol.update_shape import MalformedUpdate, check_update
-from tests.fuzz.containers import is_misplaced
+from server.protocol.update_shape import check_update
 from tests.fuzz.documents import Editor
 from tests.fuzz.mutations import mutate
-from tests.fuzz.update_fuzzer import CRASHERS, Case, Engine, Run, seed_cases
+from tests.fuzz.update_fuzzer import CRASHERS, Case, Engine, Run
 
 YJS_UPDATES = Path(__file__).parent / "yjs_updates.txt"  # hex, made by Yjs 13.6: one per line
 
@@ -23,15 +22,9 @@ def test_no_survivor_harms_the_engine() -> None:
 
 @pytest.mark.parametrize("path", sorted(CRASHERS.glob("*.json")), ids=lambda path: path.stem)
 def test_old_crashers_are_refused_or_harmless(path: Path) -> None:
-    """Harmless is also what needs the document to be judged: it must stay recognisable as misplaced."""
-    case = Case.load(path)
-    try:
-        check_update(case.update)
-    except MalformedUpdate:
-        return
     engine = Engine()
     try:
-        assert is_misplaced(case.state, case.update) or not engine.verdict(case)
+        assert not engine.verdict(Case.load(path))
     finally:
         engine.close()
 
@@ -52,9 +45,3 @@ def test_a_seed_gives_the_same_mutants_again() -> None:
         return [mutate(rng, rng.choice(updates), rng.choice(updates)) for _ in range(200)]
 
     assert mutants() == mutants()
-
-
-def test_valid_updates_are_never_misplaced() -> None:
-    for seed in range(10):
-        for case in seed_cases(Editor(seed)):
-            assert not is_misplaced(case.state, case.update)

@@ -31,7 +31,7 @@ async def wait_until_closed(rooms: RoomManager) -> None:
 
 @pytest.mark.parametrize("count", [2, 10, 50])
 async def test_clients_that_come_in_the_same_tick_meet_in_one_room(server: RunningServer, count: int) -> None:
-    """pycrdt-websocket greets the first alone (reliability E1)."""
+    """pycrdt-websocket greets the first alone."""
     texts: list[str] = []
 
     async def join_and_write(number: int) -> None:
