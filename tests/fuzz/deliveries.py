@@ -16,6 +16,7 @@ from server.protocol.placement import Placement
 from server.protocol.update_shape import check_update
 from server.rooms.gate import judge
 from tests.fuzz.documents import Editor, Session
+from tests.fuzz.room_model import nobody
 from tests.interop.yjs_oracle.oracle import Oracle
 
 
@@ -43,7 +44,7 @@ class Places:
 
     def _receive(self, update: bytes) -> None:
         contents = self._contents
-        verdict = judge(update, contents, {}, user_id=1, is_reply=True)
+        verdict = judge(update, contents, nobody, user_id=1, is_reply=True)
         if verdict.rest is not None:
             self.held.append(verdict.rest)
         if verdict.ready is not None and verdict.shape is not None and contents.adds(verdict.shape):

@@ -14,6 +14,10 @@ from tests.fuzz.steps import Finding, Steps
 T = TypeVar("T")
 
 
+def nobody(client_id: int) -> None:
+    """Owns this client id."""
+
+
 class RoomModel:
     """`log`: what was applied, in order. `held`: what waits for something missing."""
 
@@ -28,7 +32,7 @@ class RoomModel:
         document = self.document
         try:
             verdict = self._steps.run(
-                "judge", lambda: judge(update, document.contents, {}, user_id=1, is_reply=True)
+                "judge", lambda: judge(update, document.contents, nobody, user_id=1, is_reply=True)
             )
             if verdict.rest is not None:
                 self.held.append(verdict.rest)
