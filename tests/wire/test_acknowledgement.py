@@ -128,8 +128,8 @@ async def test_who_lags_while_its_first_answer_waits_gets_all_of_it(tmp_path: Pa
         await bob.until(lambda: len(bob.questions()) == 1)
         await bob.send(sync_step_1(b"\x00"))
         bob.connection.transport.pause_reading()
-        for _ in range(150):
-            await alice.send(update_message(writer.type("x" * 100_000)))
+        for _ in range(50):
+            await alice.send(update_message(writer.type("x" * 200_000)))
         carol = await server.client("carol")
         await carol.until(lambda: len(carol.questions()) == 1)
         bob.connection.transport.resume_reading()

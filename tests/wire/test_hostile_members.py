@@ -162,5 +162,4 @@ async def test_questions_beyond_number_are_answered_in_the_end(server: RunningSe
     client = await server.client()
     for _ in range(100):
         await client.send(sync_step_1(b"\x00"))
-    await client.until(lambda: len(client.answers()) >= 1)
-    assert await client.text() == ""
+    await client.until(lambda: len(client.answers()) == 100)
