@@ -18,7 +18,6 @@ class CloseCode(IntEnum):
         member.meaning = meaning
         return member
 
-    GOING_AWAY = 1001, "the client or the server is leaving"
     PROTOCOL_ERROR = 1002, "bytes that are not WebSocket (RFC 6455)"
     UNSUPPORTED_DATA = 1003, "a text message where only binary ones are spoken"
     INVALID_TEXT = 1007, "a text message that is not UTF-8"

@@ -12,7 +12,6 @@ _SYNC, _AWARENESS, _AUTH, _QUERY_AWARENESS, _SYNC_STATUS = 0, 1, 2, 3, 102
 _STEP_1, _STEP_2, _UPDATE = 0, 1, 2
 _PERMISSION_DENIED = 0
 
-EMPTY_UPDATE = b"\x00\x00"
 KEEPALIVE = b"\x01\x01\x00"
 """An awareness message about nobody: counts as a sign of life for every client's watchdog."""
 

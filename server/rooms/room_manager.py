@@ -143,7 +143,8 @@ class RoomManager(WebsocketServer):
 
     def failed(self, room: Room) -> None:
         """The room must not be used again: the next visitor opens the document anew."""
-        self._lost_edits.add(room.name.canonical)
+        if room.journal.failure is not None:
+            self._lost_edits.add(room.name.canonical)
         if self.rooms.get(room.name.canonical) is room:
             del self.rooms[room.name.canonical]
 

@@ -77,11 +77,6 @@ class Roster:
         known, standing.known_state = standing.known_state, None
         return known
 
-    def has_shown(self, member: Member, client_id: int) -> bool:
-        """Whether the member has shown this client id as its own."""
-        standing = self._standings.get(member)
-        return standing is not None and client_id in standing.shown_ids
-
     def is_first_showing(self, member: Member, client_id: int) -> bool:
         """Whether the member had not shown this client id as its own before; true once for each."""
         standing = self._standings.get(member)
