@@ -1,8 +1,9 @@
 """Walks the values inside a Yjs update: lib0 `Any` (binary) and JSON text (embeds, format values).
 
-Each walker also tells whether yrs would re-encode the value with loss: it keeps objects in a hash map (keys
-come back in another order), drops the sign of -0 and may round a JSON fraction. Recursion ends at MAX_DEPTH;
-yrs recurses without a limit and overflows its stack at some 20,000 levels.
+Each walker also tells whether yrs would re-encode the value with loss (or might: the answer errs on this side
+where it is quicker): it keeps objects in a hash map (keys come back in another order), drops the sign of -0,
+makes numbers of small bigints and may round a JSON fraction. Recursion ends at MAX_DEPTH; yrs recurses without a
+limit and overflows its stack at some 20,000 levels.
 """
 
 import json
@@ -14,9 +15,10 @@ from server.protocol.varint import MAX_SAFE_INTEGER, MalformedBytes, read_var_ui
 
 MAX_DEPTH = 64  # arrays and objects around a value
 MAX_INT64 = 2**63 - 1
+_MAX_FLOAT = 10**308  # a little less, so that no way to round it leads to infinity
 
-_OBJECT, _ARRAY, _INTEGER, _STRING, _BUFFER = 118, 117, 125, 119, 116
-_FIXED_SIZE = {127: 0, 126: 0, 124: 4, 123: 8, 122: 8, 121: 0, 120: 0}  # tag -> bytes after it
+_OBJECT, _ARRAY, _INTEGER, _STRING, _BUFFER, _BIGINT = 118, 117, 125, 119, 116, 122
+_FIXED_SIZE = {127: 0, 126: 0, 124: 4, 123: 8, _BIGINT: 8, 121: 0, 120: 0}  # tag -> bytes after it
 _NEGATIVE_ZERO = 0x40
 _PLAIN_JSON = re.compile(r'null|true|false|0|-?[1-9][0-9]{0,14}|"[^"\\\x00-\x1f]*"')
 
@@ -51,7 +53,7 @@ def walk_any(data: bytes, position: int, depth: int = 0) -> tuple[int, bool]:
     if tag == _STRING:
         return read_text(data, position)[1], False
     if tag == _INTEGER:
-        return _skip_var_int(data, position), data[position] == _NEGATIVE_ZERO
+        return _skip_var_int(data, position), data[position] & 0x7F == _NEGATIVE_ZERO
     if tag in (_ARRAY, _OBJECT):
         if depth == MAX_DEPTH:
             raise MalformedBytes(position, f"values nested deeper than {MAX_DEPTH}")
@@ -63,7 +65,7 @@ def walk_any(data: bytes, position: int, depth: int = 0) -> tuple[int, bool]:
     position += _FIXED_SIZE[tag]
     if position > len(data):
         raise MalformedBytes(len(data), "bytes end inside a number")
-    return position, False
+    return position, tag == _BIGINT
 
 
 def _walk_items(data: bytes, position: int, depth: int, *, keyed: bool) -> tuple[int, bool]:
@@ -97,7 +99,7 @@ def walk_json(data: bytes, position: int) -> tuple[int, bool]:
         return end, False
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
-        return end, _is_lossy_json(value)
+        return end, _is_lossy_json(value) or "-0" in text  # whose sign json drops as well
     except RecursionError:
         raise MalformedBytes(position, f"JSON nested deeper than {MAX_DEPTH}") from None
     except ValueError as error:
@@ -136,6 +138,8 @@ def _is_lossy_scalar(value: object) -> bool:
         if math.isinf(value):
             raise ValueError("number out of range")
         return True
-    elif isinstance(value, int) and value > MAX_INT64:
-        raise ValueError("integer over 64 bits")
+    elif isinstance(value, int) and not -MAX_INT64 <= value <= MAX_INT64:
+        if 0 < value < 2**64 or abs(value) > _MAX_FLOAT:
+            raise ValueError("integer out of range")
+        return True  # a float to yrs, and to JavaScript
     return False

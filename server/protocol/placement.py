@@ -32,6 +32,21 @@ class Placement:
         self._types = IdSet()
         """Types, and what may have been one before it was deleted."""
 
+    @classmethod
+    def of_sequence(cls, root: str, deleted: IdSet) -> "Placement":
+        """Of a document that is one sequence under this root, of which these ids are deleted."""
+        placement = cls()
+        placement._first = root, None
+        placement._types = deleted
+        return placement
+
+    def only_sequence(self, deleted: IdSet) -> str | None:
+        """The root under which all structs are, in one sequence without types, if that is all."""
+        if self._first is None or self._runs or self._types.minus(deleted):
+            return None
+        parent, key = self._first
+        return parent if key is None and isinstance(parent, str) else None
+
     def admit(self, update: bytes, shape: UpdateShape, state: Mapping[int, int]) -> None:
         """Take in an update that a document at `state` can integrate whole.
 

@@ -69,8 +69,33 @@ class Struct:
 
     def with_text(self, text: str) -> "Struct":
         """The same STRING struct saying something else of the same UTF-16 length."""
-        said = text.encode()
-        return self._written_as(self.source[self.start : self.content], var_uint(len(said)) + said)
+        return self._written_as(self.source[self.start : self.content], _write_string(text))
+
+    def renamed(self, names: Mapping[int, int]) -> "Struct":
+        """The same struct where these client ids are others, its own and those it hangs on."""
+
+        def name(link: Id) -> Id:
+            return names.get(link[0], link[0]), link[1]
+
+        struct = replace(
+            self,
+            client=names.get(self.client, self.client),
+            origin=None if self.origin is None else name(self.origin),
+            right_origin=None if self.right_origin is None else name(self.right_origin),
+            parent=name(self.parent) if isinstance(self.parent, tuple) else self.parent,
+        )
+        return struct._written_as(struct._write_head(), self.source[self.content : self.end])
+
+    def _write_head(self) -> bytes:
+        head = bytes((self.info,))
+        for link in (self.origin, self.right_origin):
+            if link is not None:
+                head += _write_id(link)
+        if isinstance(self.parent, str):
+            head += b"\x01" + _write_string(self.parent)
+        elif self.parent is not None:
+            head += b"\x00" + _write_id(self.parent)
+        return head if self.key is None else head + _write_string(self.key)
 
     def _written_as(self, head: bytes, content: bytes) -> "Struct":
         source = head + content
@@ -268,6 +293,11 @@ def _read_parent(
 
 def _write_id(identifier: Id) -> bytes:
     return var_uint(identifier[0]) + var_uint(identifier[1])
+
+
+def _write_string(text: str) -> bytes:
+    said = text.encode()
+    return var_uint(len(said)) + said
 
 
 def _read_string(update: bytes, position: int) -> tuple[str, int]:

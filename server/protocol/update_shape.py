@@ -46,7 +46,7 @@ class UpdateShape:
     has_skips: bool
     depends: dict[int, int]  # client -> clock after the last id hung on (may lie within this update)
     deletes: tuple[tuple[int, int, int], ...]  # (client, clock, length) in file order
-    lossy: bool  # yrs re-encodes it differently: subdocuments, objects, fractions in JSON
+    lossy: bool  # yrs re-encodes it differently (see any_shape, originals): subdocuments, objects, bigints
     has_astral: bool  # a string holds a surrogate pair: yrs cuts at whole characters only
     has_non_ascii: bool  # a string is not ASCII: below an array that is read, it makes yrs loop for ever
     names_places: (

@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline'
 import * as Y from 'yjs'
-import { contents, ids } from './contents.mjs'
+import { contents, exact, ids } from './contents.mjs'
 import { Author, generator } from './random_edits.mjs'
 
 console.log = console.warn = console.error = () => {} // what Yjs remarks would get between the answers
@@ -49,6 +49,7 @@ const calls = {
   state ({ doc }) { return toText(Y.encodeStateVector(docs[doc].doc)) },
   encode ({ doc, state }) { return toText(Y.encodeStateAsUpdate(docs[doc].doc, state ? toBytes(state) : undefined)) },
   contents ({ doc }) { return contents(docs[doc].doc) },
+  exact ({ doc }) { return exact(docs[doc].doc) },
   /** What a new document says and holds after these updates, and what it is still waiting for. */
   read ({ updates }) {
     const doc = newDoc()

@@ -49,6 +49,10 @@ class Oracle:
     def contents(self, doc: int) -> Any:
         return self._call("contents", doc=doc)
 
+    def exact(self, doc: int) -> str:
+        """`contents`, the XML's markup and the state as JSON, in which the order of keys of plain objects counts."""
+        return str(self._call("exact", doc=doc))
+
     def read(self, updates: Iterable[bytes]) -> dict[str, Any]:
         """`contents`, `ids` (state, deletes) and `isPending` of a new document that got these updates."""
         result: dict[str, Any] = self._call("read", updates=_texts(updates))
