@@ -1,5 +1,6 @@
 """JSON Web Tokens in and out (PyJWT, HS256): who somebody is and which rooms they may use."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from auth.principals import Principal
 _ALGORITHM = "HS256"
 MAX_TOKEN_BYTES = 8192
 MAX_NAME_CHARACTERS = 128
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _REQUIRED = ["exp", "sub", "aud", "iss"]
 # PyJWT reads the wall clock itself for these; here the caller's clock decides.
 _DECODE_OPTIONS: Any = {"require": _REQUIRED, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
@@ -75,12 +77,12 @@ class TokenIssuer:
         if "nbf" in claims and now_seconds < _time_claim(claims, "nbf") - self.leeway_seconds:
             raise InvalidToken("token refused: it is not valid yet")
         subject = claims["sub"]
-        if not subject or len(subject) > MAX_NAME_CHARACTERS:
-            raise InvalidToken(f"token refused: sub must have 1 to {MAX_NAME_CHARACTERS} characters")
+        if not subject or not _is_storable(subject):
+            raise InvalidToken(f"token refused: sub must have 1 to {MAX_NAME_CHARACTERS} characters, no NUL")
         name = claims.get("name", subject)
-        if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
+        if not isinstance(name, str) or not _is_storable(name):
             raise InvalidToken(
-                f"token refused: name must be text of at most {MAX_NAME_CHARACTERS} characters"
+                f"token refused: name must be text of at most {MAX_NAME_CHARACTERS} characters, no NUL"
             )
         return Principal(self.issuer, subject, name or subject, expires_at_seconds, self._grants(claims))
 
@@ -92,6 +94,11 @@ class TokenIssuer:
             return {pattern: Role.parse(role) for pattern, role in grants.items()}
         except (AttributeError, ValueError) as error:
             raise InvalidToken("token refused: grants must map room patterns to roles") from error
+
+
+def _is_storable(text: str) -> bool:
+    """PostgreSQL takes no NUL in a text, and no database half a surrogate pair, which JSON can spell."""
+    return len(text) <= MAX_NAME_CHARACTERS and "\0" not in text and not _SURROGATE.search(text)
 
 
 def _time_claim(claims: dict[str, Any], name: str) -> float:
