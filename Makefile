@@ -6,8 +6,11 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA_DIR ?= data
 FUZZ_SECONDS ?= 300
+CRASH_ROUNDS ?= 1000
 
-.PHONY: run install web test check lint fuzz bench-trace clean
+TEST_PACKAGES := $(patsubst %,tests/%/node_modules/installed,interop browser services)
+
+.PHONY: run install web test check lint fuzz soak bench-store bench-trace clean
 
 run: install web
 	@$(BIN)/costudio serve --dev --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
@@ -32,7 +35,7 @@ tests/%/node_modules/installed: tests/%/package.json tests/%/package-lock.json
 	npm ci --prefix tests/$* --no-audit --no-fund --silent
 	@touch $@
 
-test: install web tests/interop/node_modules/installed tests/browser/node_modules/installed
+test: install web $(TEST_PACKAGES)
 	$(BIN)/python -m pytest
 
 lint: install web
@@ -46,6 +49,14 @@ check: lint test
 
 fuzz: install
 	$(BIN)/python -m tests.fuzz.update_fuzzer --seconds $(FUZZ_SECONDS)
+
+# kill -9, so many times on each database (100 in `make test`), and now and then of PostgreSQL itself.
+soak: install $(TEST_PACKAGES)
+	CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest -s tests/crdt_store/test_crash.py
+
+bench-store: install
+	$(BIN)/python -m bench.store acks
+	$(BIN)/python -m bench.store curve
 
 bench-trace: install tests/interop/node_modules/installed
 	$(BIN)/python -m bench.trace_replay

@@ -2,9 +2,11 @@
 
 import os
 
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import URL, Connection, create_engine
 
 from alembic import context
+from crdt_store.engine import database_path, postgres_dsn
+from crdt_store.postgres import run_in_transaction
 from crdt_store.tables import metadata
 
 
@@ -14,17 +16,18 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-def database_url() -> str:
+def run_on_database_url() -> None:
     url = os.environ["DATABASE_URL"]
-    if "://" not in url:
-        return f"sqlite:///{url}"
-    parsed = make_url(url)
-    return parsed.set(drivername=parsed.get_backend_name()).render_as_string(hide_password=False)
+    dsn = postgres_dsn(url)
+    if dsn is not None:
+        run_in_transaction(dsn, run)
+    else:
+        with create_engine(URL.create("sqlite", database=str(database_path(url)))).begin() as opened:
+            run(opened)
 
 
 given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with create_engine(database_url()).begin() as opened:
-        run(opened)
+    run_on_database_url()

@@ -35,12 +35,14 @@ class Action(StrEnum):
     READ = "read"
     SHOW_PRESENCE = "show presence"
     WRITE = "write"
+    REPLACE = "replace or delete the document"
 
 
 ALLOWED: Mapping[Action, Role] = {
     Action.READ: Role.VIEWER,
     Action.SHOW_PRESENCE: Role.VIEWER,
     Action.WRITE: Role.EDITOR,
+    Action.REPLACE: Role.ADMIN,
 }
 """The lowest role that may."""
 

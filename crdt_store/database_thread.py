@@ -30,6 +30,7 @@ class DatabaseThread(aiosqlite.Connection):
         self._thread.daemon = True  # whoever dies without closing must not hang for it
         self._engine = engine_of(self._connection_for_engine)
         self._engine_has_first = False
+        self._in_use: Connection | None = None
 
     async def open(self) -> Self:
         """Start the thread and connect on it; what connecting raises, this raises."""
@@ -40,15 +41,37 @@ class DatabaseThread(aiosqlite.Connection):
             raise
         return self
 
-    async def run(self, transact: Callable[[Engine, Body[T]], T], body: Body[T]) -> T:
-        """Call `transact(engine, body)` on the thread, in its turn."""
-        result: T = await self._execute(transact, self._engine, body)  # type: ignore[no-untyped-call]
+    async def run(self, transact: Callable[[Callable[[], Connection], Body[T]], T], body: Body[T]) -> T:
+        """Call `transact(connection, body)` on the thread, in its turn; `connection()` is the engine's."""
+        result: T = await self._execute(self._run, transact, body)  # type: ignore[no-untyped-call]
         return result
+
+    def _run(self, transact: Callable[[Callable[[], Connection], Body[T]], T], body: Body[T]) -> T:
+        try:
+            return transact(self._connected, body)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _connected(self) -> Connection:
+        """One for all transactions: to take it out of the pool and put it back costs as much as a commit."""
+        if self._in_use is None:
+            self._in_use = self._engine.connect()
+        return self._in_use
+
+    def _let_go(self) -> None:
+        connection, self._in_use = self._in_use, None
+        if connection is not None:
+            connection.close()
+
+    def _dispose(self) -> None:
+        self._let_go()
+        self._engine.dispose()
 
     async def close(self) -> None:
         """Let what waits end, then disconnect and end the thread."""
         try:
-            await self._execute(self._engine.dispose)  # type: ignore[no-untyped-call]
+            await self._execute(self._dispose)  # type: ignore[no-untyped-call]
         finally:
             await super().close()
             await self._ended()

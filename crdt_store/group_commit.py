@@ -28,8 +28,17 @@ class GroupCommit:
     At its end it waits no longer than `close_seconds`; what is not stored by then has failed.
     """
 
-    def __init__(self, log: UpdateLog, *, max_pending_bytes: int, close_seconds: float = 8.0) -> None:
+    def __init__(
+        self,
+        log: UpdateLog,
+        *,
+        max_pending_bytes: int,
+        close_seconds: float = 8.0,
+        on_stored: Callable[[str, int, int], None] = lambda document, updates, data_bytes: None,
+    ) -> None:
+        """`on_stored(document, updates, bytes)` is called after each flush, for each of its documents."""
         self._log = log
+        self._on_stored = on_stored
         self._max_pending_bytes = max_pending_bytes
         self._close_seconds = close_seconds
         self._waiting: dict[Journal, None] = {}  # those with pending updates, the longest waiting first
@@ -69,13 +78,17 @@ class GroupCommit:
         document: str,
         on_committed: Callable[[int], None],
         on_failed: Callable[[LogUnavailable], None],
+        *,
+        epoch: int = 1,
     ) -> Journal:
-        """A handle for a document that was just opened.
+        """A handle for a document that was just opened, in this epoch.
 
         After each flush `on_committed` gets the number of updates stored so far. Both are called on the event
         loop and must not wait.
         """
-        return Journal(document, on_submitted=self._submit, on_committed=on_committed, on_failed=on_failed)
+        return Journal(
+            document, epoch, on_submitted=self._submit, on_committed=on_committed, on_failed=on_failed
+        )
 
     @property
     def pending_bytes(self) -> int:
@@ -177,6 +190,7 @@ class GroupCommit:
         journal.commit(portion)
         self._release(portion.data_bytes)
         _call(journal.on_committed, journal.committed)
+        _call(self._on_stored, journal.document, portion.updates, portion.data_bytes)
 
     def _fail(self, journals: Sequence[Journal], failure: LogUnavailable) -> None:
         for journal in journals:

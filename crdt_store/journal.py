@@ -29,12 +29,14 @@ class Journal:
     def __init__(
         self,
         document: str,
+        epoch: int,
         *,
         on_submitted: "Callable[[Journal, int], None]",
         on_committed: Callable[[int], None],
         on_failed: Callable[[LogUnavailable], None],
     ) -> None:
         self.document = document
+        self.epoch = epoch
         self.submitted = 0
         self.committed = 0
         self.unsettled_bytes = 0
@@ -80,7 +82,7 @@ class Journal:
             following = self._rows[0]
             if rows and data_bytes + following.data_bytes > max_bytes:
                 break
-            rows.append(self._rows.popleft().finish(self.document))
+            rows.append(self._rows.popleft().finish(self.document, self.epoch))
             update_count += len(following.updates)
             data_bytes += following.data_bytes
         return Portion(self, rows, update_count, data_bytes)
@@ -121,5 +123,5 @@ class _GrowingRow:
         for client_id in client_ids:
             self.client_ids[client_id] = None
 
-    def finish(self, document: str) -> Row:
-        return Row(document, self.author_id, tuple(self.client_ids), tuple(self.updates))
+    def finish(self, document: str, epoch: int) -> Row:
+        return Row(document, self.author_id, tuple(self.client_ids), tuple(self.updates), epoch)

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from crdt_store.engine import database_path, sqlite_engine
+from crdt_store.engine import database_path, postgres_dsn
+from crdt_store.sqlite import sqlite_engine
 from crdt_store.update_log import LogUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest file in alembic/versions: knowing it, a database that is up to date needs no Alembic to say so.
-HEAD = "0001"
+HEAD = "0002"
 
 _SCRIPTS = Path(__file__).parent.parent / "alembic"
 _VERSION_TABLE = "alembic_version"
+_POSTGRES_LOCK = 0x636F73747564696F  # "costudio": the same number for all who migrate
 
 
 class UnknownSchema(Exception):
@@ -25,23 +27,42 @@ class UnknownSchema(Exception):
 
 
 def migrate(database_url: str) -> None:
-    """Create or upgrade the tables, in one transaction; several processes may start at once.
+    """Create or upgrade the tables, in one transaction; several processes may start at once. Blocks.
 
     Raises UnknownSchema, LogUnavailable, ValueError for an URL that is not supported.
     """
-    path = database_path(database_url)
+    dsn = postgres_dsn(database_url)
+    if dsn is None:
+        _migrate_sqlite(database_path(database_url))
+    else:
+        from crdt_store.postgres import run_in_transaction
+
+        run_in_transaction(dsn, _migrate_postgres)
+
+
+def _migrate_sqlite(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = sqlite_engine(path, begin="BEGIN IMMEDIATE", create=True)
         try:
             with engine.begin() as connection:
-                version = database_version(connection)
-                if version != HEAD:
-                    _upgrade(connection, version)
+                _migrate(connection)
         finally:
             engine.dispose()
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise LogUnavailable(f"{path}: {error}") from error
+
+
+def _migrate_postgres(connection: Connection) -> None:
+    # SQLite's write transaction is alone by itself.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _POSTGRES_LOCK})
+    _migrate(connection)
+
+
+def _migrate(connection: Connection) -> None:
+    version = database_version(connection)
+    if version != HEAD:
+        _upgrade(connection, version)
 
 
 def database_version(connection: Connection) -> str | None:

@@ -1,7 +1,7 @@
 """Bytes of a stored row, pure: its updates, its client ids and the checksum over all of it.
 
 payload: for each update, varint(zigzag(ms since the update before, or 1970)) varint(length) bytes.
-client ids: one varint each. A varint is little-endian base 128.
+client ids: one varint each. A snapshot: for each update, varint(length) bytes. A varint is little-endian base 128.
 """
 
 import struct
@@ -12,8 +12,12 @@ from crdt_store.update_log import Update
 
 _CHECKSUM_BYTES = 8
 _ROW_HEADER = struct.Struct(">qqqqII")
-_SNAPSHOT_HEADER = struct.Struct(">qqI")
+_HISTORY_HEADER = struct.Struct(">qqqqqqII")
+_SNAPSHOT_HEADER = struct.Struct(">qqII")
 _NOBODY = -1  # user ids are positive
+
+DAMAGE = (ValueError, TypeError, struct.error)
+"""What decoding or checking a damaged row raises: in SQLite a damaged value may have changed its type."""
 
 
 def encode_updates(updates: Iterable[Update]) -> bytes:
@@ -36,12 +40,8 @@ def decode_updates(payload: bytes) -> tuple[Update, ...]:
     while position < len(payload):
         zigzag, position = _read_varint(payload, position)
         time += zigzag >> 1 ^ -(zigzag & 1)
-        length, position = _read_varint(payload, position)
-        end = position + length
-        if end > len(payload):
-            raise ValueError("bytes end inside an update")
-        updates.append(Update(payload[position:end], time))
-        position = end
+        data, position = _read_bytes(payload, position)
+        updates.append(Update(data, time))
     return tuple(updates)
 
 
@@ -75,23 +75,66 @@ def row_checksum(
     """8 bytes over the row and its place, so that a row that was moved or swapped does not match either."""
     name = document.encode()
     author = _NOBODY if author_id is None else author_id
-    digest = blake2b(
-        _ROW_HEADER.pack(seq, author, first_received_at_ms, last_received_at_ms, len(name), len(client_ids)),
-        digest_size=_CHECKSUM_BYTES,
+    header = _ROW_HEADER.pack(
+        seq, author, first_received_at_ms, last_received_at_ms, len(name), len(client_ids)
     )
-    digest.update(name)
-    digest.update(client_ids)
-    digest.update(payload)
-    return digest.digest()
+    return _digest(header, name, client_ids, payload)
 
 
-def snapshot_checksum(document: str, seq: int, data: bytes, created_at_ms: int) -> bytes:
+def history_checksum(
+    document: str,
+    epoch: int,
+    seqs: tuple[int, int],
+    author_id: int | None,
+    client_ids: bytes,
+    payload: bytes,
+    times: tuple[int, int],
+) -> bytes:
+    """The same for a row of the history; `seqs`, `times`: of its first and its last update."""
+    name = document.encode()
+    author = _NOBODY if author_id is None else author_id
+    header = _HISTORY_HEADER.pack(epoch, *seqs, author, *times, len(name), len(client_ids))
+    return _digest(header, name, client_ids, payload)
+
+
+def snapshot_checksum(document: str, seq: int, data: bytes, summary: bytes, created_at_ms: int) -> bytes:
     """8 bytes over the snapshot and its place."""
     name = document.encode()
-    digest = blake2b(_SNAPSHOT_HEADER.pack(seq, created_at_ms, len(name)), digest_size=_CHECKSUM_BYTES)
-    digest.update(name)
-    digest.update(data)
+    return _digest(_SNAPSHOT_HEADER.pack(seq, created_at_ms, len(name), len(summary)), name, summary, data)
+
+
+def encode_parts(parts: Iterable[bytes]) -> bytes:
+    """Pack a snapshot's updates."""
+    out = bytearray()
+    for part in parts:
+        _write_varint(out, len(part))
+        out += part
+    return bytes(out)
+
+
+def decode_parts(packed: bytes) -> tuple[bytes, ...]:
+    """The inverse of `encode_parts`. Raises ValueError when the bytes end too early."""
+    parts = []
+    position = 0
+    while position < len(packed):
+        part, position = _read_bytes(packed, position)
+        parts.append(part)
+    return tuple(parts)
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = blake2b(digest_size=_CHECKSUM_BYTES)
+    for part in parts:
+        digest.update(part)
     return digest.digest()
+
+
+def _read_bytes(data: bytes, position: int) -> tuple[bytes, int]:
+    length, position = _read_varint(data, position)
+    end = position + length
+    if end > len(data):
+        raise ValueError("bytes end inside an update")
+    return data[position:end], end
 
 
 def _write_varint(out: bytearray, value: int) -> None:

@@ -1,12 +1,27 @@
-"""The update log in SQL: SQLite, and any database that SQLAlchemy speaks."""
+"""The update log in SQL: SQLite and PostgreSQL alike."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
-from crdt_store import transactions
+from sqlalchemy import Connection
+
+from crdt_store import epochs, quarantine, snapshots, transactions
 from crdt_store.engine import Conflict, Database
-from crdt_store.update_log import LogUnavailable, Row, Snapshot, StoredRow, UpdateLog
+from crdt_store.history import pack
+from crdt_store.update_log import (
+    Compaction,
+    Head,
+    LogUnavailable,
+    Quarantined,
+    Row,
+    StoredRow,
+    UpdateLog,
+)
+
+T = TypeVar("T")
 
 
 def now_ms() -> int:
@@ -22,54 +37,74 @@ class SqlUpdateLog(UpdateLog):
         self._clock_ms = clock_ms
 
     async def append(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
-        append = partial(transactions.append, rows=rows)
-        try:
-            await self._database.write(append)
-        except Conflict:
-            # Another process made the document at the same moment: it is there now. Where every writer takes
-            # the lock first, as in SQLite, that cannot be, and the second attempt says the same again.
-            await self._database.write(append)
+        if rows:
+            await self._write(partial(transactions.append, rows=rows))
 
     async def exists(self, document: str) -> bool:
         return await self._database.read(partial(transactions.exists, document=document))
 
-    async def snapshot(self, document: str) -> Snapshot | None:
-        return await self._database.read(partial(transactions.newest_snapshot, document=document))
+    async def head(self, document: str) -> Head:
+        return await self._database.read(partial(snapshots.head, document=document))
 
     async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
-        known_id = None
+        known = None
         while True:
             batch = await self._database.read(
                 partial(transactions.read_batch, document=document, after=after)
             )
-            if known_id not in (None, batch.document_id):
-                raise LogUnavailable(f"{document!r} was deleted while it was read")
-            known_id = batch.document_id
+            if known not in (None, batch.epoch_id):
+                raise LogUnavailable(f"{document!r} was deleted or replaced while it was read")
+            known = batch.epoch_id
             for stored in batch.rows:
                 yield stored
-            after += len(batch.rows)
+            after = batch.reached
             if after >= batch.last_seq:
                 return
 
-    async def write_snapshot(self, document: str, snapshot: Snapshot) -> bool:
-        return await self._database.write(
+    async def compact(self, document: str, compaction: Compaction) -> bool:
+        packed = await asyncio.to_thread(pack, document, compaction.after, compaction.rows)
+        return await self._write(
             partial(
-                transactions.write_snapshot,
+                snapshots.compact,
                 document=document,
-                snapshot=snapshot,
+                compaction=compaction,
+                packed=packed,
                 created_at_ms=self._clock_ms(),
             )
         )
+
+    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
+        await self._write(
+            partial(
+                quarantine.put_aside,
+                document=document,
+                entries=entries,
+                found_at_ms=self._clock_ms(),
+            )
+        )
+
+    async def quarantined(self, document: str) -> list[Quarantined]:
+        return await self._database.read(partial(quarantine.list_quarantined, document=document))
+
+    async def replace(self, row: Row, renamed: Mapping[int, int | None]) -> int:
+        return await self._write(partial(epochs.replace, row=row, renamed=renamed))
 
     async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
         return await self._database.read(
             partial(transactions.list_documents, prefix=prefix, limit=limit, after=after)
         )
 
-    async def delete(self, document: str) -> None:
-        await self._database.write(partial(transactions.delete_document, document=document))
+    async def delete(self, document: str, *, client_ids: Iterable[int] = ()) -> None:
+        ids = tuple(client_ids)
+        await self._write(partial(epochs.delete_document, document=document, client_ids=ids))
 
     async def close(self) -> None:
         await self._database.close()
+
+    async def _write(self, body: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.write(body)
+        except Conflict:
+            # Another process made the same at the same moment: it is there now. Where every writer takes the
+            # lock first, as in SQLite, that cannot be, and the second attempt says the same again.
+            return await self._database.write(body)

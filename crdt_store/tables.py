@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -76,6 +77,10 @@ documents = Table(
     Column("epoch", Integer, nullable=False, server_default="1"),
     Column("last_seq", BigInteger, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("base_seq", BigInteger, nullable=False, server_default="0"),  # what is before: earlier epochs
+    Column("compacted_seq", BigInteger, nullable=False, server_default="0"),  # what is before: in the history
+    Column("quarantined", BigInteger, nullable=False, server_default="0"),  # how many updates
+    Column("deleted", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 
@@ -104,6 +109,67 @@ snapshots = Table(
     Column("data", LargeBinary, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("summary", LargeBinary, nullable=False),
     UniqueConstraint("document_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Where compaction moves rows to: neighbours of one author packed into one, its payload compressed.
+history = Table(
+    "history",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("author_id", ForeignKey(users.c.id)),
+    Column("client_ids", LargeBinary, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("first_received_at_ms", BigInteger, nullable=False),
+    Column("last_received_at_ms", BigInteger, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
+    UniqueConstraint("document_id", "last_seq"),
+    sqlite_autoincrement=True,
+)
+
+# Whose a Yjs client id is, known from compaction on, and which ids are of an earlier epoch.
+clients = Table(
+    "clients",
+    metadata,
+    Column("document_id", ForeignKey(documents.c.id), primary_key=True),
+    Column("client_id", BigInteger, primary_key=True),
+    Column("author_id", ForeignKey(users.c.id)),
+    Column("retired_epoch", Integer),  # the one that it was retired in
+    Column("renamed_to", BigInteger),
+)
+
+# Updates that are no longer read: they did not pass the checker or the engine, or are not what was written.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("error", String, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("found_at_ms", BigInteger, nullable=False),
+    Column("active", Boolean, nullable=False),  # while the row still holds it
+    Index(None, "document_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# What clients of an earlier epoch wanted to bring.
+stale_updates = Table(
+    "stale_updates",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), nullable=False),
+    Column("author_id", ForeignKey(users.c.id)),
+    Column("data", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("document_id", "digest"),
     sqlite_autoincrement=True,
 )

@@ -1,9 +1,11 @@
 """`create_app(settings)`: the only place that chooses back ends and wires the parts together."""
 
 import logging
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from typing import NamedTuple
 
 import anyio
 from fastapi import FastAPI
@@ -12,12 +14,17 @@ from starlette.websockets import WebSocket
 
 from auth.grants import Role
 from auth.tokens import TokenIssuer
+from crdt_store.compaction import CompactionPolicy, Compactor
 from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
 from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
-from crdt_store.update_log import UpdateLog
+from crdt_store.stale_updates import StaleUpdates
+from crdt_store.update_log import DocumentDamaged, UpdateLog
 from crdt_store.users import UserDirectory
+from server.documents.routes import add_document_routes
+from server.documents.service import Documents
+from server.engine.condenser import Condenser
 from server.engine.watchdog import watch_event_loop
 from server.pages import add_pages
 from server.rooms.room_manager import RoomManager
@@ -53,12 +60,15 @@ def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _serving(settings, tokens, open_log, marker) as serve_yjs:
-            endpoint.target = serve_yjs
+        async with _serving(settings, tokens, open_log, marker) as parts:
+            endpoint.target = parts.serve_yjs
+            app.state.documents = parts.documents
+            app.state.users = parts.users
             yield
 
     app = FastAPI(title="Costudio", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
     app.router.routes.append(WebSocketRoute("/ws/{room:path}", endpoint.__call__))
+    add_document_routes(app, settings, tokens)
     add_pages(app, settings, tokens)
     return app
 
@@ -74,13 +84,27 @@ def token_issuer(settings: Settings) -> TokenIssuer:
     )
 
 
+class _Parts(NamedTuple):
+    """What the routes reach while the server serves."""
+
+    serve_yjs: YjsEndpoint
+    documents: Documents
+    users: UserDirectory
+
+
 @asynccontextmanager
 async def _serving(
     settings: Settings, tokens: TokenIssuer, open_log: Callable[[Database], UpdateLog], marker: RunMarker
-) -> AsyncIterator[YjsEndpoint]:
+) -> AsyncIterator[_Parts]:
     """Everything that runs while the server does, started in order and stopped in the opposite one."""
     database = create_engine(settings.resolved_database_url())
     log = open_log(database)
+    users = UserDirectory(database)
+    await _warm_up(database, log)
+    stale_updates = StaleUpdates(database, max_bytes=settings.max_stale_bytes)
+    condenser = Condenser(
+        job_seconds=settings.compaction_job_seconds, memory_bytes=settings.compaction_memory_bytes
+    )
     connections = ConnectionManager(
         keepalive_seconds=settings.keepalive_seconds,
         silence_close_seconds=settings.silence_close_seconds,
@@ -88,12 +112,18 @@ async def _serving(
     )
     try:
         async with (
+            Compactor(log, condenser.condense, _compaction_policy(settings)) as compactor,
             GroupCommit(
-                log, max_pending_bytes=settings.max_uncommitted_bytes, close_seconds=_COMMIT_SECONDS
+                log,
+                max_pending_bytes=settings.max_uncommitted_bytes,
+                close_seconds=_COMMIT_SECONDS,
+                on_stored=compactor.stored,
             ) as commits,
             RoomManager(
                 log,
                 commits,
+                compactor,
+                stale_updates,
                 linger_seconds=settings.room_linger_seconds,
                 max_held_bytes=settings.max_held_bytes,
                 now_seconds=time.time,
@@ -103,16 +133,52 @@ async def _serving(
         ):
             tasks.start_soon(connections.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
-            yield YjsEndpoint(
-                settings, tokens, UserDirectory(database), rooms, connections, commits, time.time
+            yield _Parts(
+                YjsEndpoint(settings, tokens, users, rooms, connections, commits, time.time),
+                Documents(
+                    log,
+                    rooms,
+                    commits,
+                    compactor,
+                    condenser.condense,
+                    stale_updates,
+                    now_seconds=time.time,
+                    random_client_id=_random_client_id,
+                ),
+                users,
             )
             tasks.cancel_scope.cancel()
         if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
             marker.clear()
     finally:
         marker.close()
+        with anyio.CancelScope(shield=True):
+            await condenser.aclose()
         with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):
             await log.close()
+
+
+async def _warm_up(database: Database, log: UpdateLog) -> None:
+    """Have connections and statements ready: the first client would wait 50 ms for them. Raises LogUnavailable."""
+    await database.write(lambda connection: None)
+    with suppress(DocumentDamaged):  # whoever opens it is told
+        for name in await log.documents(limit=1):
+            last_seq = (await log.head(name)).last_seq
+            async for _ in log.read(name, after=last_seq - 1):
+                pass
+
+
+def _compaction_policy(settings: Settings) -> CompactionPolicy:
+    return CompactionPolicy(
+        max_updates=settings.compaction_max_updates,
+        max_bytes=settings.compaction_max_bytes,
+        max_age_seconds=settings.compaction_max_age_seconds,
+        quiet_seconds=settings.compaction_quiet_seconds,
+    )
+
+
+def _random_client_id() -> int:
+    return secrets.randbits(32)
 
 
 class _Deferred:

@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         validation_alias="DATABASE_URL",
-        description="sqlite+aiosqlite:///path; default: a file in the data directory",
+        description="sqlite+aiosqlite:///path or postgresql+asyncpg://user:password@host/name;"
+        " default: a file in the data directory",
     )
     redis_url: str | None = Field(
         None,
@@ -83,6 +84,28 @@ class Settings(BaseSettings):
     )
     max_uncommitted_bytes: PositiveInt = Field(
         64 * MiB, description="updates waiting for the disk; beyond, reading from sockets pauses"
+    )
+    max_stale_bytes: PositiveInt = Field(
+        64 * MiB,
+        description="what clients of earlier epochs bring is kept aside up to this much for each document",
+    )
+    compaction_max_updates: PositiveInt = Field(
+        10_000, description="a document with so many updates beyond its snapshot gets a new one at once"
+    )
+    compaction_max_bytes: PositiveInt = Field(
+        MiB, description="the same by bytes; or as many as the snapshot has, if that is more"
+    )
+    compaction_max_age_seconds: PositiveSeconds = Field(
+        3600, description="no update of an open document stays out of its snapshot for longer"
+    )
+    compaction_quiet_seconds: PositiveSeconds = Field(
+        5, description="a document that nobody wrote to for so long gets a snapshot if it is worth one"
+    )
+    compaction_job_seconds: PositiveSeconds = Field(
+        60, description="longest time in which a snapshot must be made"
+    )
+    compaction_memory_bytes: PositiveInt | None = Field(
+        None, description="address space of the process that makes snapshots; default: no limit"
     )
     lagging_close_seconds: PositiveSeconds = Field(
         60, description="a client that stays behind is closed after this"

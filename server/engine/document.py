@@ -7,16 +7,18 @@ Only `text` reads: yrs loops for ever when an array is read that holds a string 
 arrange, and panics when a root is read as a type that it is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pycrdt import Doc, Text
 
 from server.protocol.contents import Contents
+from server.protocol.id_set import read_id_set
 from server.protocol.merge_updates import merge_updates
+from server.protocol.originals import Originals
 from server.protocol.placement import Placement
-from server.protocol.split_update import in_parts
+from server.protocol.split_update import in_parts, split_ready
 from server.protocol.surrogates import SurrogateGuard
-from server.protocol.update_shape import UpdateShape, check_update
+from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
 from server.protocol.varint import var_uint
 
 _BATCH = 1000
@@ -27,8 +29,16 @@ _LARGE_BYTES, _MAX_STRUCTS = 4096, 1000
 """yrs takes time and memory by the square of an update's structs: 29 s and 3 GB for 100,000 of one character each."""
 
 
+_NO_STRUCTS = 1
+"""Where the deletions begin in an update without structs."""
+
+
 class EngineFailure(Exception):
     """The engine panicked or refused an update that had passed the checker; the document is unusable."""
+
+
+class Incomplete(Exception):
+    """Something in the updates builds on what none of them brings."""
 
 
 class MustRebuild(Exception):
@@ -47,19 +57,75 @@ class Document:
         self.contents = Contents()
         self._placement = Placement()
         self._guard = guard or SurrogateGuard()
+        self._originals = Originals()
 
     @classmethod
-    def load(cls, updates: Iterable[bytes], guard: SurrogateGuard | None = None) -> "Document":
-        """Build a document from stored updates, oldest first. Raises EngineFailure, MalformedUpdate."""
-        updates = list(updates)
-        batches = [merge_updates(updates[start : start + _BATCH]) for start in range(0, len(updates), _BATCH)]
-        guard = guard or SurrogateGuard()
-        for batch in batches:
-            guard.admit(batch)
+    def load(cls, updates: Sequence[bytes], guard: SurrogateGuard | None = None) -> "Document":
+        """Build a document from stored updates, oldest first.
+
+        Raises EngineFailure, MalformedUpdate, Incomplete, MustRebuild.
+        """
         document = cls(guard)
-        for batch in batches:
-            document.apply(batch, check_update(batch))
+        document.replay(updates)
         return document
+
+    def replay(self, updates: Sequence[bytes]) -> None:
+        """Take in stored updates, oldest first. Raises as `load` does; then the document must not be used."""
+        batches = [merge_updates(updates[start : start + _BATCH]) for start in range(0, len(updates), _BATCH)]
+        for batch in batches:
+            self._guard.admit(batch)
+        for batch in batches:
+            _, rest = self.take_in(batch)
+            if rest is not None:
+                raise Incomplete
+
+    def take_in(self, update: bytes) -> tuple[bool, bytes | None]:
+        """Apply what the document is ready for and does not hold yet.
+
+        Returns (whether there was anything, what has to wait if anything). Raises EngineFailure; MalformedUpdate and
+        MustRebuild, by which nothing was applied.
+        """
+        shape, rest = check_update(update), None
+        if not self.contents.continued_by(shape):
+            ready, rest = split_ready(update, self.contents.state)
+            if ready is None:
+                return False, rest
+            if ready is not update:
+                update, shape = ready, check_update(ready)
+        self.apply(update, shape)
+        return True, rest
+
+    @classmethod
+    def of_snapshot(cls, updates: Sequence[bytes], summary: bytes) -> "Document":
+        """Build a document from its `encoding` and `summary`, which nobody has touched in between.
+
+        A plain text needs no look at each of its structs, which takes ten times as long as the engine does.
+        Raises EngineFailure, and as `load` does.
+        """
+        document = cls()
+        if not summary:
+            document.replay(updates)
+            return document
+        try:
+            for update in updates:
+                document._integrate(update)
+            state_vector = document.ydoc.get_state()
+            deletions = document.ydoc.get_update(state_vector)
+        except BaseException as error:
+            raise _as_failure(error) from error
+        document.contents.state = check_state_vector(state_vector)
+        document.contents.deleted, _ = read_id_set(deletions, _NO_STRUCTS)
+        document._placement = Placement.of_sequence(summary.decode(), document.contents.deleted.union())
+        return document
+
+    def encoding(self) -> tuple[bytes, ...]:
+        """The whole document as updates that an engine takes one after another. Raises EngineFailure."""
+        return tuple(in_parts(self.encode_since(b"\0"), {}, _MAX_STRUCTS))
+
+    def summary(self) -> bytes:
+        """What `of_snapshot` may rely on: the root's name, if this is plain text under one root; else nothing."""
+        root = self._placement.only_sequence(self.contents.deleted)
+        return b"" if root is None or self._guard.active or self._originals else root.encode()
 
     def apply(self, update: bytes, shape: UpdateShape) -> None:
         """Integrate an update that continues `contents` without a gap or an overlap.
@@ -67,16 +133,17 @@ class Document:
         Raises EngineFailure; MalformedUpdate and MustRebuild, by which nothing was applied.
         """
         self._placement.admit(update, shape, self.contents.state)
-        guard = self._guard
+        guard, rewritten = self._guard, update
         if guard.active or shape.has_astral:
             if guard.admit(update):
                 raise MustRebuild(guard)
-            update = guard.rewrite(update)
+            rewritten = guard.rewrite(update)
         try:
-            for part in self._parts(update):
+            for part in self._parts(rewritten):
                 self._integrate(part)
         except BaseException as error:
             raise _as_failure(error) from error
+        self._originals.admit(update, shape)
         self.contents.advance(shape)
 
     def _parts(self, update: bytes) -> list[bytes]:
@@ -95,9 +162,10 @@ class Document:
     def encode_since(self, state_vector: bytes) -> bytes:
         """One update with all that a replica of that (checked) state vector lacks. Raises EngineFailure."""
         try:
-            return self.ydoc.get_update(state_vector)
+            update = self.ydoc.get_update(state_vector)
         except BaseException as error:
             raise _as_failure(error) from error
+        return self._originals.restore(update)
 
     def encode_of_clients(self, client_ids: Iterable[int]) -> bytes:
         """One update with every struct of these clients, and all deletions. Raises EngineFailure."""

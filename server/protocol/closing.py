@@ -30,6 +30,8 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403, "not permitted: the role, or a client id that belongs to somebody else"
     NOT_FOUND = 4404, "no such room, or a name that is not a room's"
 
+    HISTORY_CHANGED = 4409, "the document was restored or made anew since the client loaded it: load it again"
+
     @property
     def client_should_reconnect(self) -> bool:
         """Whether coming back unchanged may help."""

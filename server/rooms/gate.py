@@ -4,9 +4,11 @@ Pure: the room acts on the verdict.
 """
 
 from collections.abc import Callable, Container
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from server.protocol.contents import Contents
+from server.protocol.rename_clients import clients_of
 from server.protocol.split_update import split_ready, without_new
 from server.protocol.update_shape import UpdateShape, check_update
 
@@ -16,6 +18,13 @@ class ForeignClientId(Exception):
 
     def __init__(self, client_id: int) -> None:
         super().__init__(f"client id {client_id} belongs to another user")
+
+
+class StaleReplica(Exception):
+    """What a client has, or brings, belongs to an earlier epoch of the document."""
+
+    def __init__(self) -> None:
+        super().__init__("the document was restored or made anew since you loaded it: load it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ def judge(
     user_id: int,
     is_reply: bool,
     relayable: Container[int] = (),
+    stale: AbstractSet[int] = frozenset(),
 ) -> Verdict:
     """Decide on an update for a document that holds `contents`. `owner_of`: client id -> user id, or None.
 
@@ -46,9 +56,12 @@ def judge(
     raises ForeignClientId. A reply carries whatever the sender's replica holds, and a replica may have heard from
     other tabs what we have not yet: there the rest counts. Of `relayable` ids a reply may bring anything: after a
     crash, others may hold edits that they were shown and that were never committed, and build on them.
+    `stale`: client ids of earlier epochs; what names one of them raises StaleReplica, merely new ids never do.
     Raises MalformedUpdate.
     """
     shape = check_update(update)
+    if stale and not stale.isdisjoint(clients_of(shape)):
+        raise StaleReplica
     refused = tuple(
         client
         for client in contents.new_clients(shape)

@@ -1,35 +1,56 @@
 """From the log to a document in memory."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crdt_store.compaction import Compactor, put_aside
+from crdt_store.gathering import Gathered, gather
 from crdt_store.update_log import UpdateLog
 from server.engine.document import Document
+from server.engine.salvage import Fault, SnapshotUnusable, salvage
 from server.protocol.surrogates import SurrogateGuard
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument:
-    """`authors`: client id -> the user it is bound to. `relayable`: ids whose edits others may bring (see gate)."""
+    """`authors`: client id -> the user it is bound to. `relayable`: ids whose edits others may bring (see gate).
+
+    `stale_ids`: client ids of earlier epochs.
+    """
 
     document: Document
     authors: dict[int, int] = field(default_factory=dict)
     relayable: set[int] = field(default_factory=set)
+    epoch: int = 1
+    stale_ids: frozenset[int] = frozenset()
 
 
-async def load_document(log: UpdateLog, name: str, guard: SurrogateGuard | None = None) -> LoadedDocument:
+async def load_document(
+    log: UpdateLog, name: str, guard: SurrogateGuard | None = None, *, compactor: Compactor | None = None
+) -> LoadedDocument:
     """Replay snapshot and log; a document that was never written is empty.
 
-    Raises LogUnavailable, DocumentDamaged, EngineFailure, MalformedUpdate: never an empty document instead.
+    Updates that cannot be applied are put in quarantine and left out. `compactor` is told what was read.
+    Raises LogUnavailable, DocumentDamaged, MemoryError: never an empty document instead.
     """
-    updates: list[bytes] = []
-    authors: dict[int, int] = {}
-    snapshot = await log.snapshot(name)
-    if snapshot is not None:
-        updates.append(snapshot.data)
-    async for stored in log.read(name, after=snapshot.seq if snapshot is not None else 0):
-        updates.extend(update.data for update in stored.row.updates)
-        if stored.row.author_id is not None:
-            for client_id in stored.row.client_ids:
-                authors.setdefault(client_id, stored.row.author_id)
-    return LoadedDocument(await asyncio.to_thread(Document.load, updates, guard), authors)
+    gathered = await gather(log, name)
+    try:
+        document, faults = await _build(gathered, guard)
+    except SnapshotUnusable as error:
+        logger.error("the snapshot of %s cannot be used, its history is replayed instead: %s", name, error)
+        gathered = await gather(log, name, from_snapshot=False)
+        document, faults = await _build(gathered, guard)
+    await put_aside(log, name, gathered, faults)
+    if compactor is not None:
+        compactor.opened(name, gathered)
+    head = gathered.head
+    stale_ids = frozenset(head.retired.keys() - document.contents.state.keys())
+    return LoadedDocument(document, gathered.authors(), epoch=head.epoch, stale_ids=stale_ids)
+
+
+async def _build(gathered: Gathered, guard: SurrogateGuard | None) -> tuple[Document, Sequence[Fault]]:
+    return await asyncio.to_thread(salvage, gathered.tail, gathered.snapshot, guard)

@@ -23,6 +23,7 @@ from server.engine.document import EngineFailure, MustRebuild, write_state_vecto
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
+from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import (
     permission_denied,
     sync_step_1,
@@ -30,7 +31,7 @@ from server.protocol.yjs_messages import (
     update_message,
 )
 from server.rooms.after_commit import AfterCommit
-from server.rooms.gate import Verdict, judge
+from server.rooms.gate import StaleReplica, Verdict, judge
 from server.rooms.held import HeldUpdates
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
@@ -45,6 +46,14 @@ _REBUILD_SHARE = 10
 """A member that makes the room rebuild its document waits this many times as long as that took."""
 
 
+class UpdateIncomplete(Exception):
+    """An update builds on something that is not in the document."""
+
+
+class RoomBusy(Exception):
+    """The document is being built anew: try again in a moment."""
+
+
 class RoomOwner(Protocol):
     """Who opened the room."""
 
@@ -53,6 +62,9 @@ class RoomOwner(Protocol):
 
     def failed(self, room: "Room") -> None:
         """The room has sent its members away and must not be used again."""
+
+    def keep_stale(self, room: "Room", member: Member, update: bytes) -> None:
+        """Keep what a member of an earlier epoch brings, then send the member away."""
 
     def rebuild(self, room: "Room", guard: SurrogateGuard | None) -> None:
         """Build the document anew from the log; ends in `room.rebuilt` or `room.fail`."""
@@ -83,10 +95,12 @@ class Room(YRoom):
         self.name = name
         self.members = Roster(lambda: self.document.contents.state)
         self.presence = Presence(self.members, now_seconds)
-        self.journal = commits.journal(name.canonical, self._committed, self.fail)
+        self.epoch = loaded.epoch
+        self.journal = commits.journal(name.canonical, self._committed, self.fail, epoch=loaded.epoch)
         self.is_rebuilding = False
         self._rebuild_cause: Member | None = None
         self._authors: dict[int, int] = {}
+        self._strangers: set[Member] = set()
         self._load(loaded)
         self._after_commit = AfterCommit()
         self._held = HeldUpdates(max_held_bytes)
@@ -101,27 +115,52 @@ class Room(YRoom):
         self.ydoc = loaded.document.ydoc
         self._authors = loaded.authors | self._authors
         self.relayable = loaded.relayable
+        self._stale_ids = loaded.stale_ids
 
     # Members
 
     def join(self, member: Member) -> None:
-        """Greet a member: what we have, so that it sends what we lack, and who is here."""
-        self.members.add(member)
+        """Greet a member: what we have, so that it sends what we lack, and who is here.
+
+        Where there has been an earlier epoch, it is sent nothing of the document before it has shown what it has.
+        """
         if self.is_rebuilding:
             member.pause()
-        self._ask_for_missing(member)
-        self.presence.tell(member)
+        if self._stale_ids:
+            self._strangers.add(member)
+            member.deliver(Frame(self._question()))
+        else:
+            self.members.add(member)
+            self._ask_for_missing(member)
+            self.presence.tell(member)
+
+    def _admit(self, member: Member) -> None:
+        """A member whose replica belongs to this epoch."""
+        if member in self._strangers:
+            self._strangers.remove(member)
+            self.members.add(member)
+            self.presence.tell(member)
 
     def leave(self, member: Member) -> None:
         """Take leave on the member's behalf, and keep nothing of it."""
-        if not self.members.remove(member):
+        if member in self._strangers:
+            self._strangers.remove(member)
+        elif not self.members.remove(member):
             return
         self._held.drop(member)
         self._resync_asked.discard(member)
         self._waiting_answers.pop(member, None)
         self.presence.leave(member)
-        if not len(self.members):
+        if self.is_empty:
             self._owner.emptied(self)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is here."""
+        return not (len(self.members) or self._strangers)
+
+    def _everybody(self) -> tuple[Member, ...]:
+        return (*self.members, *self._strangers)
 
     def caught_up(self, member: Member) -> None:
         """The member has read what it was sent: make up for what it missed meanwhile."""
@@ -133,12 +172,15 @@ class Room(YRoom):
     # Sync
 
     def answer_sync(self, member: Member, state_vector: bytes) -> None:
-        """Send what a replica with this state vector lacks. Raises MalformedUpdate.
+        """Send what a replica with this state vector lacks. Raises MalformedUpdate, StaleReplica.
 
         It leaves once all of it is committed: clients take their own structs in it for saved. One answer waits for
         each member, however often it asks; it holds what any of its questions asked for.
         """
         state = check_state_vector(state_vector)
+        if not self._stale_ids.isdisjoint(state):
+            raise StaleReplica
+        self._admit(member)
         waiting = self._waiting_answers.get(member)
         if waiting is not None:
             state = {client: min(clock, waiting.state.get(client, 0)) for client, clock in state.items()}
@@ -163,15 +205,22 @@ class Room(YRoom):
         """Take in an edit, or a SyncStep2 (`is_reply`). Raises MalformedUpdate, ForeignClientId.
 
         The author hears of it again once it is committed; if something before it is missing, once that has come.
+        What belongs to an earlier epoch is kept aside, and its author sent away.
         """
-        verdict = judge(
-            update,
-            self.document.contents,
-            self._owner_of,
-            user_id=member.user_id,
-            is_reply=is_reply,
-            relayable=self.relayable,
-        )
+        try:
+            verdict = judge(
+                update,
+                self.document.contents,
+                self._owner_of,
+                user_id=member.user_id,
+                is_reply=is_reply,
+                relayable=self.relayable,
+                stale=self._stale_ids,
+            )
+        except StaleReplica:
+            self._owner.keep_stale(self, member, update)
+            return
+        self._admit(member)
         if is_reply:
             self._resync_asked.discard(member)
         if verdict.refused:
@@ -184,6 +233,20 @@ class Room(YRoom):
             if self._held:
                 self._retry_held(verdict.shape)
 
+    def merge(self, author: Member, update: bytes) -> None:
+        """Take in an update that was kept aside, as what its author would have written in this epoch.
+
+        Raises MalformedUpdate, UpdateIncomplete, RoomBusy; it is stored once the journal says so.
+        """
+        if self.is_rebuilding:
+            raise RoomBusy
+        verdict = judge(update, self.document.contents, lambda _: None, user_id=author.user_id, is_reply=True)
+        if verdict.rest is not None:
+            raise UpdateIncomplete
+        if verdict.ready is not None:
+            self._integrate(author, verdict, is_reply=True)
+            self._stale_ids -= self.document.contents.state.keys()
+
     def would_change(self, update: bytes) -> bool:
         """Whether the update holds anything that the document has not. Raises MalformedUpdate."""
         return self.document.contents.adds(check_update(update))
@@ -195,7 +258,10 @@ class Room(YRoom):
             self._ask_for_missing(member)
 
     def _ask_for_missing(self, member: Member) -> None:
-        self.members.send(member, sync_step_1(write_state_vector(self.document.contents.state)), {})
+        self.members.send(member, self._question(), {})
+
+    def _question(self) -> bytes:
+        return sync_step_1(write_state_vector(self.document.contents.state))
 
     def _integrate(self, member: Member, verdict: Verdict, *, is_reply: bool) -> None:
         """Apply, store and pass on what the verdict says is ready. Raises MalformedUpdate if it is out of place."""
@@ -307,6 +373,8 @@ class Room(YRoom):
 
     def receive_awareness(self, member: Member, data: bytes) -> None:
         """Take in awareness entries and tell the others what is news. Raises MalformedAwareness."""
+        if member in self._strangers:
+            return
         self.presence.receive(member, data, may_own=partial(self._may_use, member))
         own_id = self.presence.own_id(member)
         if own_id is not None:
@@ -333,7 +401,7 @@ class Room(YRoom):
         logger.warning("rebuilding %s: %s", self.name, reason)
         self.is_rebuilding = True
         self._rebuild_cause = cause
-        for member in self.members:
+        for member in self._everybody():
             member.pause()
         self._owner.rebuild(self, guard)
 
@@ -347,7 +415,7 @@ class Room(YRoom):
         while waiting and not self.is_rebuilding:
             waiting.pop(0)()
         self._after_rebuild += waiting
-        for member in self.members:
+        for member in self._everybody():
             if not self.is_rebuilding:
                 member.resume()
 
@@ -362,7 +430,7 @@ class Room(YRoom):
 
     def _dismiss(self, code: CloseCode, reason: str) -> None:
         self._owner.failed(self)
-        for member in self.members:
+        for member in self._everybody():
             member.close(code, reason)
 
     # YRoom

@@ -13,11 +13,16 @@ from typing import Any, Self
 from pycrdt import Channel
 from pycrdt.websocket import WebsocketServer, YRoom
 
+from crdt_store.compaction import Compactor
 from crdt_store.group_commit import GroupCommit
-from crdt_store.update_log import UpdateLog
+from crdt_store.stale_updates import StaleUpdates, TooManyStaleUpdates
+from crdt_store.update_log import LogUnavailable, UpdateLog
 from server.engine.document import Document
+from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
+from server.rooms.gate import StaleReplica
 from server.rooms.loading import LoadedDocument, load_document
+from server.rooms.member import Member
 from server.rooms.names import RoomName, parse_room_name
 from server.rooms.room import Room
 
@@ -44,6 +49,8 @@ class RoomManager(WebsocketServer):
         self,
         log: UpdateLog,
         commits: GroupCommit,
+        compactor: Compactor,
+        stale_updates: StaleUpdates,
         *,
         linger_seconds: float,
         max_held_bytes: int,
@@ -54,6 +61,8 @@ class RoomManager(WebsocketServer):
         super().__init__(auto_clean_rooms=False)
         self._log = log
         self._commits = commits
+        self._compactor = compactor
+        self._stale_updates = stale_updates
         self._linger_seconds = linger_seconds
         self._max_held_bytes = max_held_bytes
         self._now_seconds = now_seconds
@@ -61,6 +70,7 @@ class RoomManager(WebsocketServer):
         self.has_opened = False
         self._lost_edits: set[str] = set()  # documents of which shown edits were not committed, in this run
         self._opening: dict[str, asyncio.Future[Room]] = {}
+        self._vacated: dict[str, asyncio.Event] = {}
         self._visitors: Counter[str] = Counter()
         self._closing_timers: dict[str, asyncio.TimerHandle] = {}
 
@@ -91,6 +101,8 @@ class RoomManager(WebsocketServer):
             and not await self._log.exists(key)
         ):
             raise NoSuchRoom(f"no room {key}")
+        while key in self._vacated:
+            await self._vacated[key].wait()
         if key in self.rooms:
             return self.rooms[key]
         opening = self._opening.get(key)
@@ -103,7 +115,9 @@ class RoomManager(WebsocketServer):
         key = name.canonical
         try:
             if name.has_document:
-                loaded = await load_document(self._log, key)
+                if self._is_recovering:  # what ended the last run may be in this document: first elsewhere
+                    await self._compactor.compact(key)
+                loaded = await load_document(self._log, key, compactor=self._compactor)
                 if self._is_recovering or key in self._lost_edits:
                     loaded.relayable.update(loaded.authors)
             else:
@@ -129,6 +143,25 @@ class RoomManager(WebsocketServer):
             del self._opening[key]
             opening.cancel()
 
+    @asynccontextmanager
+    async def vacate(self, name: RoomName) -> AsyncIterator[None]:
+        """Send everybody out, to come back when the block has ended; in it, all that they wrote is in the log."""
+        key = name.canonical
+        while key in self._vacated:
+            await self._vacated[key].wait()
+        vacated = self._vacated[key] = asyncio.Event()
+        try:
+            if key in self._opening:
+                await asyncio.wait([self._opening[key]])
+            room = self.rooms.get(key)
+            if room is not None:
+                room.dismiss()
+            await self._commits.drain()
+            yield
+        finally:
+            del self._vacated[key]
+            vacated.set()
+
     # RoomOwner
 
     def emptied(self, room: Room) -> None:
@@ -146,7 +179,29 @@ class RoomManager(WebsocketServer):
         if room.journal.failure is not None:
             self._lost_edits.add(room.name.canonical)
         if self.rooms.get(room.name.canonical) is room:
-            del self.rooms[room.name.canonical]
+            self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        del self.rooms[room.name.canonical]
+        self._compactor.closed(room.name.canonical)
+
+    def keep_stale(self, room: Room, member: Member, update: bytes) -> None:
+        """Keep what a member of an earlier epoch brings, then send the member away."""
+        member.pause()
+        self._start(self._keep_stale, room.name.canonical, member, update)
+
+    async def _keep_stale(self, key: str, member: Member, update: bytes) -> None:
+        try:
+            now_ms = int(self._now_seconds() * 1000)
+            await self._stale_updates.add(key, member.user_id, update, now_ms)
+        except TooManyStaleUpdates as error:
+            logger.warning("%s: an update of user %d was not kept: %s", key, member.user_id, error)
+            member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; your copy was not kept")
+        except LogUnavailable as error:
+            logger.error("%s: an update of user %d was not kept: %s", key, member.user_id, error)
+            member.close(CloseCode.INTERNAL_ERROR, "what you brought could not be kept")
+        else:
+            member.close(CloseCode.HISTORY_CHANGED, str(StaleReplica()))
 
     def rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
         """Build the room's document again from all that was submitted to the log."""
@@ -154,13 +209,13 @@ class RoomManager(WebsocketServer):
 
     def _is_deserted(self, room: Room) -> bool:
         key = room.name.canonical
-        return self.rooms.get(key) is room and not len(room.members) and not self._visitors[key]
+        return self.rooms.get(key) is room and room.is_empty and not self._visitors[key]
 
     async def _close(self, room: Room) -> None:
         self._closing_timers.pop(room.name.canonical, None)
         await self._commits.drain()
         if self._is_deserted(room):
-            del self.rooms[room.name.canonical]
+            self._forget(room)
 
     async def _rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
         started = time.monotonic()

@@ -23,7 +23,7 @@ from server.protocol.yjs_messages import (
     permission_denied,
     read_frame,
 )
-from server.rooms.gate import ForeignClientId
+from server.rooms.gate import ForeignClientId, StaleReplica
 from server.rooms.room import Room
 from server.transport.socket import Socket
 
@@ -43,6 +43,9 @@ _MAX_TURN_BYTES = 64 * 1024
 _MESSAGE_COST_BYTES = 512
 _MESSAGES_PER_RELEASE = 64
 """A client's share of one turn: so many bytes, a message counted as if it had these more; some milliseconds."""
+
+_STALE_REPLY_SECONDS = 10.0
+"""A client of an earlier epoch has this long to bring what it has, before it is sent away."""
 
 _MAX_UNANSWERED = 16
 """Questions of one client that may wait for a commit; then it is not read until they are answered."""
@@ -81,6 +84,7 @@ class Connection:
         "_pending_statuses",
         "_room",
         "_socket",
+        "_stale_timer",
         "_turn",
         "_turn_bytes",
         "_unanswered",
@@ -111,6 +115,7 @@ class Connection:
         self._pauses = 0
         self._pending_statuses = 0
         self._unanswered = 0
+        self._stale_timer: asyncio.TimerHandle | None = None
         self._turn = 0.0
         self._turn_bytes = 0
         self._socket: Socket | None = None  # None again once closed
@@ -217,14 +222,26 @@ class Connection:
             elif self._grant.allows(Action.SHOW_PRESENCE):
                 room.receive_awareness(self, message.entries)
         elif isinstance(message, SyncStep1):
-            room.answer_sync(self, message.state_vector)
-            self._await_commit()
+            self._answer_sync(message)
         elif isinstance(message, SyncStatus):
             self._pending_statuses += 1
             room.when_committed(partial(self._return_status, message.message))
             self._await_commit()
         else:
             room.presence.tell(self)
+
+    def _answer_sync(self, question: SyncStep1) -> None:
+        try:
+            self._room.answer_sync(self, question.state_vector)
+        except StaleReplica as stale:
+            if not self._grant.allows(Action.WRITE):
+                self.refuse(CloseCode.HISTORY_CHANGED, str(stale))
+            elif self._stale_timer is None:
+                self._stale_timer = asyncio.get_running_loop().call_later(
+                    _STALE_REPLY_SECONDS, self.refuse, CloseCode.HISTORY_CHANGED, str(stale)
+                )
+        else:
+            self._await_commit()
 
     def _receive_update(self, update: Update) -> None:
         room = self._room

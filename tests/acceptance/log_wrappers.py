@@ -1,10 +1,10 @@
 """Update logs that misbehave on purpose: wrap any implementation, and open windows that are hard to hit."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import anyio
 
-from crdt_store.update_log import LogUnavailable, Row, Snapshot, StoredRow, UpdateLog
+from crdt_store.update_log import Compaction, Head, LogUnavailable, Quarantined, Row, StoredRow, UpdateLog
 
 
 class LogWrapper(UpdateLog):
@@ -21,21 +21,30 @@ class LogWrapper(UpdateLog):
     async def exists(self, document: str) -> bool:
         return await self.log.exists(document)
 
-    async def snapshot(self, document: str) -> Snapshot | None:
-        return await self.log.snapshot(document)
+    async def head(self, document: str) -> Head:
+        return await self.log.head(document)
 
     async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
         async for stored in self.log.read(document, after=after):
             yield stored
 
-    async def write_snapshot(self, document: str, snapshot: Snapshot) -> bool:
-        return await self.log.write_snapshot(document, snapshot)
+    async def compact(self, document: str, compaction: Compaction) -> bool:
+        return await self.log.compact(document, compaction)
+
+    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
+        await self.log.quarantine(document, entries)
+
+    async def quarantined(self, document: str) -> list[Quarantined]:
+        return await self.log.quarantined(document)
+
+    async def replace(self, row: Row, renamed: Mapping[int, int | None]) -> int:
+        return await self.log.replace(row, renamed)
 
     async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
         return await self.log.documents(prefix=prefix, limit=limit, after=after)
 
-    async def delete(self, document: str) -> None:
-        await self.log.delete(document)
+    async def delete(self, document: str, *, client_ids: Iterable[int] = ()) -> None:
+        await self.log.delete(document, client_ids=client_ids)
 
     async def close(self) -> None:
         await self.log.close()

@@ -1,4 +1,7 @@
-"""What every UpdateLog must do. Subclass `UpdateLogSuite`, and give it the fixture `open_log` (and `author_id`)."""
+"""What every UpdateLog must do. Subclass `UpdateLogSuite`, and give it the fixture `open_log` (and `author_id`).
+
+It takes no seq for granted but that they grow, and leaves it to the log what compaction packs together.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -7,33 +10,28 @@ from contextlib import suppress
 import pytest
 from anyio.lowlevel import checkpoint
 
-from crdt_store.update_log import LogUnavailable, Row, Snapshot, StoredRow, Update, UpdateLog
+from crdt_store.update_log import WHOLE_ROW, Head, LogUnavailable, Row, Update, UpdateLog
+from tests.acceptance.log_rows import (
+    OpenLog,
+    cancelled_after_each_step,
+    compact,
+    compaction_of,
+    contents,
+    growing,
+    opened,
+    row,
+    stored_rows,
+)
+from tests.acceptance.update_log_compaction import CompactionSuite
+from tests.acceptance.update_log_epochs import EpochSuite
+from tests.acceptance.update_log_quarantine import QuarantineSuite
 
-OpenLog = Callable[[], Awaitable[UpdateLog]]
+__all__ = ["OpenLog", "UpdateLogSuite", "contents", "row"]
 
 MAX_CLIENT_ID = 2**53 - 1
-CANCEL_STEPS = 12  # turns of the event loop before an operation is cancelled
 
 
-def row(document: str, *data: bytes, author_id: int | None = None, client_ids: tuple[int, ...] = ()) -> Row:
-    """A row with these updates, one millisecond apart."""
-    return Row(
-        document,
-        author_id,
-        client_ids,
-        tuple(Update(each, 1_800_000_000_000 + i) for i, each in enumerate(data)),
-    )
-
-
-async def contents(log: UpdateLog, document: str, *, after: int = 0) -> list[bytes]:
-    """The data of all updates of the document, in order; checks that the seqs have no hole."""
-    stored = [each async for each in log.read(document, after=after)]
-    assert [each.seq for each in stored] == list(range(after + 1, after + 1 + len(stored)))
-    assert all(each.row.document == document for each in stored)
-    return [update.data for each in stored for update in each.row.updates]
-
-
-class UpdateLogSuite:
+class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
     """Each test gets empty storage. `open_log` opens it anew each time it is called."""
 
     @pytest.fixture
@@ -55,8 +53,9 @@ class UpdateLogSuite:
 
     async def test_at_first_there_is_nothing(self, log: UpdateLog) -> None:
         assert not await log.exists("a")
-        assert await log.snapshot("a") is None
+        assert await log.head("a") == Head()
         assert await contents(log, "a") == []
+        assert await log.quarantined("a") == []
         assert await log.documents() == []
 
     async def test_every_field_of_a_row_comes_back(self, log: UpdateLog, author_id: int) -> None:
@@ -66,18 +65,26 @@ class UpdateLogSuite:
             Row("a", None, (), (Update(b"y", 1),)),
         ]
         await log.append(written)
-        assert [each async for each in log.read("a")] == [StoredRow(1, written[0]), StoredRow(2, written[1])]
+        found = await stored_rows(log, "a")
+        assert [each.row for each in found] == written
+        assert [each.positions for each in found] == [None, None]
+        assert [found[0].position(index) for index in range(3)] == [0, 1, 2]
 
-    async def test_rows_are_still_there_after_reopening(self, open_log: OpenLog, author_id: int) -> None:
+    async def test_all_is_still_there_after_reopening(self, open_log: OpenLog, author_id: int) -> None:
         first = await open_log()
         await first.append([row("a", b"1", b"2", author_id=author_id, client_ids=(7,)), row("b", b"3")])
-        await first.write_snapshot("a", Snapshot(1, b"whole"))
+        await compact(first, "a")
+        await first.append([row("a", b"4"), row("b", b"5", b"6")])
+        await first.quarantine("b", [((await stored_rows(first, "b"))[-1].seq, 0, "poison")])
+        heads = [await first.head(name) for name in "ab"]
+        aside = await first.quarantined("b")
         await first.close()
         second = await open_log()
-        await second.append([row("a", b"4")])
-        assert await contents(second, "a") == [b"1", b"2", b"4"]
-        assert await contents(second, "b") == [b"3"]
-        assert await second.snapshot("a") == Snapshot(1, b"whole")
+        assert [await second.head(name) for name in "ab"] == heads
+        assert await second.quarantined("b") == aside
+        await second.append([row("a", b"7")])
+        assert await contents(second, "a") == await opened(second, "a") == [b"1", b"2", b"4", b"7"]
+        assert await contents(second, "b") == [b"3", b"6"]
         assert await second.documents() == ["a", "b"]
         await second.close()
 
@@ -90,9 +97,11 @@ class UpdateLogSuite:
 
     async def test_reading_starts_after_a_seq(self, log: UpdateLog) -> None:
         await log.append([row("a", b"%d" % i) for i in range(5)])
-        assert await contents(log, "a", after=3) == [b"3", b"4"]
-        assert await contents(log, "a", after=5) == []
-        assert await contents(log, "a", after=9) == []
+        seqs = [each.seq for each in await stored_rows(log, "a")]
+        for index, seq in enumerate(seqs):
+            assert await contents(log, "a", after=seq) == [b"%d" % i for i in range(index + 1, 5)]
+        assert await contents(log, "a", after=seqs[-1] + 4) == []
+        assert (await log.head("a")).last_seq == seqs[-1]
 
     async def test_a_long_document_is_read_in_order(self, log: UpdateLog) -> None:
         await log.append([row("a", b"%d" % i) for i in range(2500)])
@@ -100,9 +109,9 @@ class UpdateLogSuite:
 
     async def test_what_is_committed_during_a_read_is_read(self, log: UpdateLog) -> None:
         await log.append([row("a", b"%d" % i) for i in range(1001)])
-        seen = []
+        seen: list[bytes] = []
         async for stored in log.read("a"):
-            if stored.seq == 1:
+            if not seen:
                 await log.append([row("a", b"late")])
             seen.append(stored.row.updates[0].data)
         assert seen[-1] == b"late"
@@ -129,12 +138,8 @@ class UpdateLogSuite:
         large = bytes(range(256)) * 2**16
         await log.append([row("a", b"before"), row("a", large), row("a", large, b"after")])
         assert await contents(log, "a") == [b"before", large, large, b"after"]
-
-    async def test_a_snapshot_may_have_16_mib(self, log: UpdateLog) -> None:
-        large = bytes(range(256)) * 2**16
-        await log.append([row("a", b"1")])
-        assert await log.write_snapshot("a", Snapshot(1, large))
-        assert await log.snapshot("a") == Snapshot(1, large)
+        await compact(log, "a")
+        assert await contents(log, "a") == await opened(log, "a") == [b"before", large, large, b"after"]
 
     async def test_a_row_may_have_thousands_of_updates(self, log: UpdateLog) -> None:
         data = [b"%d" % i for i in range(5000)]
@@ -164,14 +169,22 @@ class UpdateLogSuite:
     async def test_a_document_has_nothing_of_one_whose_name_is_like_its_own(
         self, log: UpdateLog, names: Sequence[str]
     ) -> None:
-        await log.append([row(name, name.encode()) for name in names])
+        await log.append([row(name, name.encode(), b"poison") for name in names])
         for name in names:
-            assert await contents(log, name) == [name.encode()]
+            assert await contents(log, name) == [name.encode(), b"poison"]
             assert await log.documents(prefix=name) == sorted(n for n in names if n.startswith(name))
         assert await log.documents() == sorted(names)
-        await log.delete(names[0])
-        assert not await log.exists(names[0])
-        assert await log.documents() == sorted(names[1:])
+        gone, *others = names
+        await log.quarantine(gone, [((await log.head(gone)).last_seq, 1, "poison")])
+        await compact(log, gone)
+        await log.delete(gone, client_ids=(7,))
+        assert not await log.exists(gone)
+        assert await log.documents() == sorted(others)
+        for name in others:
+            head = await log.head(name)
+            assert head == Head(last_seq=head.last_seq)
+            assert await contents(log, name) == [name.encode(), b"poison"]
+            assert await log.quarantined(name) == []
 
     async def test_names_are_listed_page_by_page(self, log: UpdateLog) -> None:
         names = [f"w:{i:03}" for i in range(10)]
@@ -182,75 +195,6 @@ class UpdateLogSuite:
         assert await log.documents(prefix="w:", limit=4, after=names[7]) == names[8:]
         assert await log.documents(prefix="w:", after=names[-1]) == []
         assert await log.documents(prefix="w:", limit=0) == []
-
-    # Snapshots
-
-    async def test_only_a_newer_snapshot_replaces_one(self, log: UpdateLog) -> None:
-        await log.append([row("a", b"%d" % i) for i in range(5)])
-        assert await log.write_snapshot("a", Snapshot(3, b"three"))
-        assert not await log.write_snapshot("a", Snapshot(3, b"again"))
-        assert not await log.write_snapshot("a", Snapshot(2, b"two"))
-        assert await log.snapshot("a") == Snapshot(3, b"three")
-        assert await log.write_snapshot("a", Snapshot(4, b""))
-        assert await log.write_snapshot("a", Snapshot(5, b"five"))
-        assert await log.snapshot("a") == Snapshot(5, b"five")
-
-    async def test_a_snapshot_stands_for_rows_that_exist(self, log: UpdateLog) -> None:
-        await log.append([row("a", b"1")])
-        assert not await log.write_snapshot("a", Snapshot(2, b"ahead"))
-        assert not await log.write_snapshot("b", Snapshot(1, b"of nothing"))
-        assert await log.snapshot("a") is None
-        assert not await log.exists("b")
-
-    async def test_a_snapshot_loses_nothing_that_is_appended_while_it_is_written(
-        self, log: UpdateLog
-    ) -> None:
-        async def write(writer: int) -> None:
-            for i in range(20):
-                await log.append([row("a", b"%d-%d" % (writer, i))])
-
-        async def compact() -> None:
-            for _ in range(10):
-                stored = [each async for each in log.read("a")]
-                if stored:
-                    data = b" ".join(each.row.updates[0].data for each in stored)
-                    await log.write_snapshot("a", Snapshot(stored[-1].seq, data))
-
-        await asyncio.gather(*(write(i) for i in range(5)), compact())
-        await compact()
-        snapshot = await log.snapshot("a")
-        assert snapshot is not None
-        found = snapshot.data.split() + await contents(log, "a", after=snapshot.seq)
-        assert sorted(found) == sorted(b"%d-%d" % (writer, i) for writer in range(5) for i in range(20))
-
-    # Deletion
-
-    async def test_a_deleted_document_is_gone_and_starts_anew(self, log: UpdateLog) -> None:
-        await log.append([row("a", b"1"), row("a", b"2"), row("ab", b"3")])
-        await log.write_snapshot("a", Snapshot(2, b"whole"))
-        await log.delete("a")
-        assert not await log.exists("a")
-        assert await log.snapshot("a") is None
-        assert await contents(log, "a") == []
-        assert await contents(log, "ab") == [b"3"]
-        await log.append([row("a", b"new")])
-        assert await contents(log, "a") == [b"new"]
-        assert await log.snapshot("a") is None
-
-    async def test_deleting_what_does_not_exist_is_no_error(self, log: UpdateLog) -> None:
-        await log.delete("a")
-
-    async def test_a_read_never_ends_early_because_the_document_is_deleted(self, log: UpdateLog) -> None:
-        await log.append([row("a", b"%d" % i) for i in range(1500)])
-        seen = 0
-        with suppress(LogUnavailable):
-            async for stored in log.read("a"):
-                if stored.seq == 1:
-                    await log.delete("a")
-                    await log.append([row("a", b"other") for _ in range(1600)])
-                assert stored.row.updates[0].data == b"%d" % (stored.seq - 1)
-                seen += 1
-            assert seen == 1500
 
     # Several tasks
 
@@ -267,46 +211,51 @@ class UpdateLogSuite:
             assert own == [b"%d-%d" % (writer, i) for i in range(10)]
             assert await contents(log, f"own:{writer}") == [b"%d" % i for i in range(10)]
 
-    @pytest.mark.parametrize("steps", range(CANCEL_STEPS))
-    async def test_a_cancelled_append_is_stored_whole_or_not_at_all(self, log: UpdateLog, steps: int) -> None:
-        await log.append([row("a", b"before")])
-        task = asyncio.ensure_future(log.append([row("a", b"1"), row("b", b"1"), row("a", b"2")]))
-        for _ in range(steps):
-            await checkpoint()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        await log.append([row("a", b"after"), row("b", b"after")])
-        stored = await contents(log, "a"), await contents(log, "b")
-        assert stored in (
-            ([b"before", b"after"], [b"after"]),
-            ([b"before", b"1", b"2", b"after"], [b"1", b"after"]),
-        )
+    async def test_a_cancelled_append_is_stored_whole_or_not_at_all(
+        self, log: UpdateLog, open_log: OpenLog
+    ) -> None:
+        async for name in cancelled_after_each_step(
+            open_log,
+            lambda log, name: log.append([row(name, b"before")]),
+            lambda log, name: log.append([row(name, b"1"), row(f"{name}'", b"1"), row(name, b"2")]),
+        ):
+            await log.append([row(name, b"after"), row(f"{name}'", b"after")])
+            assert (await contents(log, name), await contents(log, f"{name}'")) in (
+                ([b"before", b"after"], [b"after"]),
+                ([b"before", b"1", b"2", b"after"], [b"1", b"after"]),
+            )
 
-    @pytest.mark.parametrize("steps", range(CANCEL_STEPS))
-    async def test_a_cancelled_read_leaves_nothing_behind(self, log: UpdateLog, steps: int) -> None:
+    async def test_a_cancelled_read_leaves_nothing_behind(self, log: UpdateLog) -> None:
         await log.append([row("a", b"%d" % i) for i in range(1100)])
-        task = asyncio.ensure_future(contents(log, "a"))
-        for _ in range(steps):
-            await checkpoint()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        assert len(await contents(log, "a")) == 1100
+        for steps in growing():
+            task = asyncio.ensure_future(contents(log, "a"))
+            for _ in range(steps):
+                await checkpoint()
+            came_too_late = task.done()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            assert len(await contents(log, "a")) == 1100
+            if came_too_late:
+                return
 
     # The end
 
     async def test_after_closing_everything_is_refused(self, open_log: OpenLog) -> None:
         log = await open_log()
         await log.append([row("a", b"1")])
+        compaction = await compaction_of(log, "a")
         await log.close()
         await log.close()
         operations: list[Callable[[], Awaitable[object]]] = [
             lambda: log.append([row("a", b"2")]),
             lambda: log.exists("a"),
-            lambda: log.snapshot("a"),
+            lambda: log.head("a"),
             lambda: contents(log, "a"),
-            lambda: log.write_snapshot("a", Snapshot(1, b"")),
+            lambda: log.compact("a", compaction),
+            lambda: log.quarantine("a", [(compaction.snapshot.seq, WHOLE_ROW, "poison")]),
+            lambda: log.quarantined("a"),
+            lambda: log.replace(row("a", b"new"), {}),
             log.documents,
             lambda: log.delete("a"),
         ]
@@ -317,26 +266,31 @@ class UpdateLogSuite:
     async def test_a_log_that_was_never_used_closes(self, open_log: OpenLog) -> None:
         await (await open_log()).close()
 
-    @pytest.mark.parametrize("steps", range(CANCEL_STEPS))
-    async def test_closing_lets_what_has_begun_end(self, open_log: OpenLog, steps: int) -> None:
-        log = await open_log()
-        outcomes: dict[int, bool] = {}
+    async def test_closing_lets_what_has_begun_end(self, open_log: OpenLog) -> None:
+        for steps in growing():
+            log = await open_log()
+            name = f"closed:{steps}"
+            outcomes: dict[bytes, bool] = {}
+            tasks = [
+                asyncio.ensure_future(_append_and_note(log, name, b"%d" % writer, outcomes))
+                for writer in range(5)
+            ]
+            for _ in range(steps):
+                await checkpoint()
+            came_too_late = all(task.done() for task in tasks)
+            await log.close()
+            await asyncio.gather(*tasks)
+            again = await open_log()
+            found = await contents(again, name)
+            assert set(found) >= {data for data, stored in outcomes.items() if stored}
+            assert len(found) == len(set(found))
+            await again.close()
+            if came_too_late:
+                return
 
-        async def write(writer: int) -> None:
-            try:
-                await log.append([row("a", b"%d" % writer)])
-            except LogUnavailable:
-                outcomes[writer] = False
-            else:
-                outcomes[writer] = True
 
-        tasks = [asyncio.ensure_future(write(i)) for i in range(5)]
-        for _ in range(steps):
-            await checkpoint()
-        await log.close()
-        await asyncio.gather(*tasks)
-        again = await open_log()
-        found = await contents(again, "a")
-        assert set(found) >= {b"%d" % writer for writer, stored in outcomes.items() if stored}
-        assert len(found) == len(set(found))
-        await again.close()
+async def _append_and_note(log: UpdateLog, name: str, data: bytes, outcomes: dict[bytes, bool]) -> None:
+    outcomes[data] = False
+    with suppress(LogUnavailable):
+        await log.append([row(name, data)])
+        outcomes[data] = True

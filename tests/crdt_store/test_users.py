@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -39,8 +38,8 @@ async def test_the_name_given_last_is_kept(directory: UserDirectory, database: D
     )
 
 
-async def test_first_use_by_many_at_once_makes_one_user(path: Path) -> None:
-    databases = [create_engine(str(path)) for _ in range(3)]
+async def test_first_use_by_many_at_once_makes_one_user(database_url: str) -> None:
+    databases = [create_engine(database_url) for _ in range(3)]
     directories = [UserDirectory(database) for database in databases]
     ids = await asyncio.gather(*(each.id_of("i", "s", "Ada") for each in directories for _ in range(10)))
     assert len(set(ids)) == 1

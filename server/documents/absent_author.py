@@ -1,0 +1,23 @@
+"""Somebody whose update is taken in while they are not there."""
+
+from server.protocol.closing import CloseCode
+from server.protocol.websocket_frames import Frame
+
+
+class AbsentAuthor:
+    """A `rooms.member.Member` that hears nothing."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self.user_name = ""
+
+    def deliver(self, frame: Frame) -> bool:
+        return True
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def slow_down(self, seconds: float) -> None: ...
+
+    def close(self, code: CloseCode, reason: str) -> None: ...

@@ -1,0 +1,175 @@
+"""Documents as a whole: what there is of one, a copy of it, another content in its place, and what was put aside."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from crdt_store.compaction import Compactor, Condense
+from crdt_store.group_commit import GroupCommit
+from crdt_store.stale_updates import StaleUpdate, StaleUpdates
+from crdt_store.update_log import Quarantined, Row, Update, UpdateLog
+from server.documents.absent_author import AbsentAuthor
+from server.protocol.merge_updates import merge_updates
+from server.protocol.rename_clients import clients_of, new_names, rename_clients
+from server.protocol.update_shape import MalformedUpdate, check_update
+from server.rooms.loading import load_document
+from server.rooms.names import RoomName
+from server.rooms.room import RoomBusy
+from server.rooms.room_manager import NoSuchRoom, RoomManager
+
+_EMPTY_STATE_VECTOR = b"\0"
+
+
+class UpdateRefused(Exception):
+    """The update is not a document's whole state; the message says what is wrong with it."""
+
+
+class NoSuchUpdate(Exception):
+    """There is no update of that number aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """`last_seq` counts its rows, the first `compacted_seq` of which its snapshot (`snapshot_bytes`) stands for."""
+
+    epoch: int
+    last_seq: int
+    compacted_seq: int
+    snapshot_bytes: int
+
+
+class Documents:
+    """Every method raises LogUnavailable, and NoSuchRoom for a document that does not exist."""
+
+    def __init__(
+        self,
+        log: UpdateLog,
+        rooms: RoomManager,
+        commits: GroupCommit,
+        compactor: Compactor,
+        condense: Condense,
+        stale_updates: StaleUpdates,
+        *,
+        now_seconds: Callable[[], float],
+        random_client_id: Callable[[], int],
+    ) -> None:
+        self._log = log
+        self._rooms = rooms
+        self._commits = commits
+        self._compactor = compactor
+        self._condense = condense
+        self._stale = stale_updates
+        self._now_seconds = now_seconds
+        self._random_client_id = random_client_id
+
+    async def describe(self, name: RoomName) -> DocumentInfo:
+        """What is stored of it."""
+        await self._must_exist(name)
+        head = await self._log.head(name.canonical)
+        size = 0 if head.snapshot is None else sum(map(len, head.snapshot.updates))
+        return DocumentInfo(head.epoch, head.last_seq, head.compacted_seq, size)
+
+    async def export(self, name: RoomName) -> bytes:
+        """All of it as one Yjs update. Raises RoomUnavailable, RoomBusy."""
+        async with self._rooms.visit(name, may_create=False) as room:
+            if room.is_rebuilding:
+                raise RoomBusy
+            return room.document.encode_since(_EMPTY_STATE_VECTOR)
+
+    async def replace(self, name: RoomName, update: bytes, user_id: int) -> int:
+        """Begin a new epoch with this content, under new client ids; return its number.
+
+        Whoever holds the old content finds out when coming back. Raises UpdateRefused, CondenseFailed.
+        """
+        content = await self._whole(update)
+        key = name.canonical
+        async with self._rooms.vacate(name):
+            head = await self._log.head(key)
+            held = (await load_document(self._log, key)).document.contents.state.keys()
+            clients = clients_of(check_update(content))
+            names = new_names(clients, clients | held | head.retired.keys(), self._random_client_id)
+            now_ms = int(self._now_seconds() * 1000)
+            row = Row(key, user_id, (), (Update(rename_clients(content, names), now_ms),), head.epoch)
+            if not await self._log.exists(key):
+                await self._log.append([row])
+                return head.epoch
+            await self._compactor.compact(key)
+            renamed = {_latest_name(old, head.retired): new for old, new in names.items()}
+            return await self._log.replace(row, dict.fromkeys(held) | renamed)
+
+    async def delete(self, name: RoomName) -> None:
+        """Remove it and its history; whoever writes it again begins a new epoch."""
+        await self._must_exist(name)
+        async with self._rooms.vacate(name):
+            held = (await load_document(self._log, name.canonical)).document.contents.state
+            await self._log.delete(name.canonical, client_ids=held)
+
+    async def quarantined(self, name: RoomName) -> list[Quarantined]:
+        """Stored updates that are no part of it, since they could not be applied."""
+        return await self._log.quarantined(name.canonical)
+
+    async def stale_updates(self, name: RoomName) -> list[StaleUpdate]:
+        """What clients of earlier epochs wanted to bring."""
+        return await self._stale.list(name.canonical)
+
+    async def stale_update(self, name: RoomName, stale_id: int) -> bytes:
+        """One of them. Raises NoSuchUpdate."""
+        return (await self._get_stale(name, stale_id))[1]
+
+    async def merge_stale(self, name: RoomName, stale_id: int, user_id: int) -> None:
+        """Merge it in, under the ids that stand for its own now, and keep it aside no more.
+
+        Of a document that was restored this brings back what the client had; beside one that was made anew it puts
+        the old content. If its author is unknown, `user_id` counts as such.
+        Raises NoSuchUpdate, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete.
+        """
+        stale, data = await self._get_stale(name, stale_id)
+        names = _current_names((await self._log.head(name.canonical)).retired)
+        update = rename_clients(data, names)
+        async with self._rooms.visit(name, may_create=True) as room:
+            author = AbsentAuthor(stale.author_id or user_id)
+            room.merge(author, update)
+            await self._commits.drain()
+            if room.journal.failure is not None:
+                raise room.journal.failure
+            if room.is_rebuilding or room.would_change(update):
+                raise RoomBusy
+        await self._stale.discard(name.canonical, stale_id)
+
+    async def discard_stale(self, name: RoomName, stale_id: int) -> None:
+        """Keep it no more. Raises NoSuchUpdate."""
+        if not await self._stale.discard(name.canonical, stale_id):
+            raise NoSuchUpdate(f"{name} has no stale update {stale_id}")
+
+    async def _get_stale(self, name: RoomName, stale_id: int) -> tuple[StaleUpdate, bytes]:
+        found = await self._stale.get(name.canonical, stale_id)
+        if found is None:
+            raise NoSuchUpdate(f"{name} has no stale update {stale_id}")
+        return found
+
+    async def _must_exist(self, name: RoomName) -> None:
+        if not await self._log.exists(name.canonical):
+            raise NoSuchRoom(f"no room {name}")
+
+    async def _whole(self, update: bytes) -> bytes:
+        """The same, tried in another process. Raises UpdateRefused, CondenseFailed."""
+        try:
+            check_update(update)
+        except MalformedUpdate as error:
+            raise UpdateRefused(str(error)) from error
+        condensed = await self._condense(None, [update])
+        if condensed.faults:
+            raise UpdateRefused(condensed.faults[0].error)
+        return merge_updates(condensed.updates)
+
+
+def _current_names(retired: Mapping[int, int | None]) -> dict[int, int]:
+    """Client id of an earlier epoch -> the one that stands for it now; those that nothing stands for are left out."""
+    names = {client_id: _latest_name(client_id, retired) for client_id in retired}
+    return {old: name for old, name in names.items() if name not in retired}
+
+
+def _latest_name(client_id: int, retired: Mapping[int, int | None]) -> int:
+    """The last id that stood for this one: a copy may be of an earlier epoch than the one that ends."""
+    while (successor := retired.get(client_id)) is not None:
+        client_id = successor
+    return client_id
