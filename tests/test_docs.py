@@ -6,11 +6,29 @@ from pathlib import Path
 import pytest
 
 from auth.grants import ALLOWED
+from server.api_errors import ErrorCode
+from server.app import create_app
 from server.protocol.closing import CloseCode
 from server.settings import Settings
+from tests.wire.test_documents_api import ROUTES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "bench" / "README.md"]
+
+DOCUMENTS = ROOT / "docs" / "documents.md"
+DOCUMENT = "/api/documents/{room}"
+
+OTHER_ROUTES = {
+    ("GET", "/api/health"): "for monitors, in the README",
+    ("GET", "/api/dev/token"): "in development only, in docs/wire.md",
+}
+"""Those that are not about documents."""
+
+
+def document_rows() -> list[tuple[str, str, str, str]]:
+    """Method, path after the room, lowest role, errors."""
+    row = r"^\| ([A-Z]+) \| (?:`(.*?)` )?\| (\w+) \| .+? \| (?:(.+?) )?\|$"
+    return re.findall(row, DOCUMENTS.read_text(), re.MULTILINE)
 
 
 def test_every_close_code_is_a_row_of_its_page() -> None:
@@ -26,6 +44,51 @@ def test_every_close_code_is_a_row_of_its_page() -> None:
 def test_every_permission_is_a_row_of_its_page() -> None:
     rows = re.findall(r"\| ([a-z ]+) \| ([a-z]+) \|", (ROOT / "docs/permissions.md").read_text())
     assert rows == [(action.value, role.name.lower()) for action, role in ALLOWED.items()]
+
+
+def test_every_error_is_a_row_of_its_page() -> None:
+    rows = re.findall(r"\| `(\w+)` \| (\d+) \| (.+) \|", (ROOT / "docs/errors.md").read_text())
+    assert rows == [(code.value, str(code.status), code.meaning) for code in ErrorCode]
+
+
+async def test_every_route_is_a_row_of_its_page(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=tmp_path, dev=True))
+    async with app.router.lifespan_context(app):
+        routes = {
+            (method.upper(), path)
+            for path, operations in app.openapi()["paths"].items()
+            for method in operations
+        }
+    rows = [(method, DOCUMENT + path) for method, path, _, _ in document_rows()]
+    assert sorted(rows) == sorted(routes - OTHER_ROUTES.keys())
+    assert routes >= OTHER_ROUTES.keys()
+
+
+def test_the_role_of_a_route_is_the_one_it_is_tested_with() -> None:
+    tested = {
+        (route.method, re.sub(r"\d+", "{stale_id}", route.path), route.lowest.name.lower())
+        for route in ROUTES
+    }
+    assert {row[:3] for row in document_rows()} == tested
+
+
+def test_errors_that_routes_are_said_to_answer_exist() -> None:
+    named = {code for *_, errors in document_rows() for code in re.findall(r"`(\w+)`", errors)}
+    assert named
+    assert named <= {code.value for code in ErrorCode}
+
+
+def test_settings_of_compaction_and_of_stale_updates_are_rows_of_their_page() -> None:
+    rows = re.findall(r"\| `(COSTUDIO_\w+)` \| (\w+) \| (.+) \|", DOCUMENTS.read_text())
+    assert sorted(rows) == sorted(
+        (
+            f"COSTUDIO_{name.upper()}",
+            "unset" if field.default is None else str(field.default),
+            field.description,
+        )
+        for name, field in Settings.model_fields.items()
+        if name.startswith("compaction_") or name == "max_stale_bytes"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
