@@ -13,10 +13,13 @@ from typing import Protocol, Self
 
 import anyio
 
-from crdt_store.gathering import Gathered, gather
+from crdt_store.gathering import Gathered, Limits, gather
 from crdt_store.update_log import Compaction, DocumentDamaged, LogUnavailable, Snapshot, UpdateLog
 
-_ROUND_BYTES = 8 * 2**20
+_ROUND = Limits(
+    new_bytes=8 * 2**20, new_rows=5000
+)  # its transaction locks the document, in SQLite all of them
+_ATTEMPTS = 16  # each of them has found something that changed, or that is at fault
 _TICK_SECONDS = 0.5
 _PAUSE_AFTER_FAILURE_SECONDS = 60.0
 _QUARANTINE_BATCH = 1000  # entries for one transaction
@@ -109,42 +112,62 @@ class Covered:
 async def compact(log: UpdateLog, condense: Condense, document: str) -> Covered | None:
     """One round: make a snapshot of the document, as far as is read at once, and move its rows to the history.
 
-    None if there was nothing to do, or somebody else was faster. Updates that cannot be
-    applied are put in quarantine. Raises LogUnavailable, DocumentDamaged, CondenseFailed.
+    None if there is nothing that is not compacted. Updates that cannot be applied are put in quarantine.
+    Raises LogUnavailable, DocumentDamaged, CondenseFailed.
     """
-    gathered = await gather(log, document, max_bytes=_ROUND_BYTES)
-    if gathered.reached <= gathered.head.compacted_seq:
-        return None
-    try:
-        condensed = await condense(gathered.snapshot, gathered.tail)
-    except SnapshotRefused as error:
-        logger.error("%r: %s; making another snapshot from the history", document, error)
-        gathered = await gather(log, document, from_snapshot=False, max_bytes=_ROUND_BYTES)
-        condensed = await condense(None, gathered.tail)
-    if condensed.faults:
-        await put_aside(log, document, gathered, condensed.faults)
-        return await compact(log, condense, document)
-    head = gathered.head
+    from_snapshot = True
+    for _ in range(_ATTEMPTS):
+        gathered = await gather(log, document, from_snapshot=from_snapshot, limits=_ROUND)
+        if gathered.reached <= gathered.head.compacted_seq:
+            return None
+        try:
+            condensed = await condense(gathered.snapshot, gathered.tail)
+        except SnapshotRefused as error:
+            if gathered.snapshot is None:
+                raise
+            logger.error("%r: %s; making another snapshot from the history", document, error)
+            from_snapshot = False
+            continue
+        if condensed.faults:
+            await put_aside(log, document, gathered, condensed.faults)
+        elif (covered := await _cover(log, document, gathered, condensed)) is not None:
+            return covered
+    raise CondenseFailed(f"{document!r} changed, or had updates at fault, {_ATTEMPTS} times in a row")
+
+
+async def _cover(log: UpdateLog, document: str, gathered: Gathered, condensed: Condensed) -> Covered | None:
+    """Store it as a snapshot; None if the rows are other ones by now."""
+    head, base = gathered.head, gathered.snapshot
     rows = [stored for stored in gathered.rows if stored.seq > head.compacted_seq]
     snapshot = Snapshot(gathered.reached, condensed.updates, condensed.summary)
-    if not await log.compact(document, Compaction(head.epoch, head.compacted_seq, rows, snapshot)):
+    compaction = Compaction(
+        head.epoch, head.compacted_seq, rows, snapshot, base_seq=None if base is None else base.seq
+    )
+    if not await log.compact(document, compaction):
         return None
     sizes = [len(update.data) for stored in rows for update in stored.row.updates]
     return Covered(len(sizes), sum(sizes), _size(snapshot))
 
 
-async def put_aside(log: UpdateLog, document: str, gathered: Gathered, faults: Sequence[Fault]) -> None:
-    """Put these updates of `gathered.tail` in quarantine. Raises LogUnavailable."""
-    if not faults:
-        return
+async def put_aside(log: UpdateLog, document: str, gathered: Gathered, faults: Sequence[Fault]) -> bool:
+    """Put these updates of `gathered.tail` in quarantine. Raises LogUnavailable.
+
+    False if the document was compacted, replaced or deleted meanwhile: then its updates have other places now,
+    and whoever reads them again finds the same faults there.
+    """
     places = gathered.places()
     entries = [(*places[fault.index], fault.error) for fault in faults]
+    head = gathered.head
+    for first in range(0, len(entries), _QUARANTINE_BATCH):
+        batch = entries[first : first + _QUARANTINE_BATCH]
+        if not await log.quarantine(document, batch, epoch=head.epoch, compacted_seq=head.compacted_seq):
+            logger.warning("%r: changed while it was read; faults in it are put aside later", document)
+            return False
     for seq, position, error in entries[:_MAX_LOGGED_FAULTS]:
         logger.error("%r: update %d of row %d is put in quarantine: %s", document, position, seq, error)
     if len(entries) > _MAX_LOGGED_FAULTS:
         logger.error("%r: %d updates are put in quarantine", document, len(entries))
-    for first in range(0, len(entries), _QUARANTINE_BATCH):
-        await log.quarantine(document, entries[first : first + _QUARANTINE_BATCH])
+    return True
 
 
 def _size(snapshot: Snapshot | None) -> int:
@@ -184,7 +207,7 @@ class Compactor:
             by_size = sorted(self._tails.items(), key=lambda item: item[1].data_bytes, reverse=True)
             for document, tail in by_size:
                 tail.is_closed = True
-                if tail.is_due(self._policy, self._now_seconds()):
+                while tail.is_due(self._policy, self._now_seconds()):
                     await self._try(document, tail)
 
     def opened(self, document: str, gathered: Gathered) -> None:
@@ -231,22 +254,24 @@ class Compactor:
                     await self._try(document, tail)
 
     async def _try(self, document: str, tail: Tail) -> None:
-        """A failure is this document's alone, and is not tried again at once."""
+        """One round. A failure is this document's alone, and is not tried again at once."""
+        known = tail.updates, tail.data_bytes
         try:
             async with self._turn:
                 covered = await compact(self._log, self._condense, document)
         except (LogUnavailable, DocumentDamaged, CondenseFailed) as error:
             logger.warning("%r was not compacted: %s", document, error)
             tail.not_before = self._now_seconds() + _PAUSE_AFTER_FAILURE_SECONDS
+        except Exception:
+            logger.exception("%r was not compacted", document)
+            tail.not_before = self._now_seconds() + _PAUSE_AFTER_FAILURE_SECONDS
         else:
-            self._settle(tail, covered)
-        if tail.is_closed and self._tails.get(document) is tail:
+            self._settle(tail, covered or Covered(*known, tail.snapshot_bytes))
+        is_over = tail.is_closed and not tail.is_due(self._policy, self._now_seconds())
+        if is_over and self._tails.get(document) is tail:
             del self._tails[document]
 
-    def _settle(self, tail: Tail, covered: Covered | None) -> None:
-        if covered is None:  # somebody else has done it
-            tail.updates = tail.data_bytes = 0
-            return
+    def _settle(self, tail: Tail, covered: Covered) -> None:
         tail.updates = max(0, tail.updates - covered.updates)
         tail.data_bytes = max(0, tail.data_bytes - covered.data_bytes)
         tail.snapshot_bytes = covered.snapshot_bytes

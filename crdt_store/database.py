@@ -24,7 +24,8 @@ class Database(ABC):
 
         What it reads and means to change it locks with FOR UPDATE, where writers run beside each other.
         An exception of `body` rolls back. A cancelled caller does not learn whether it was committed.
-        Raises LogUnavailable, Conflict when a constraint or another writer refused it.
+        Raises LogUnavailable; Unconfirmed if it may be committed all the same, which must not be repeated blindly;
+        Conflict when a constraint or another writer refused it.
         """
 
     @abstractmethod

@@ -4,14 +4,28 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from crdt_store.update_log import WHOLE_ROW, DocumentDamaged, Head, Snapshot, StoredRow, UpdateLog
+from crdt_store.update_log import (
+    WHOLE_ROW,
+    DocumentDamaged,
+    Head,
+    LogUnavailable,
+    Snapshot,
+    StoredRow,
+    UpdateLog,
+)
+
+_ATTEMPTS = 5
 
 logger = logging.getLogger(__name__)
 
 
+class _Changed(LogUnavailable):
+    """What was read does not belong to the head that was read before."""
+
+
 @dataclass(slots=True)
 class Gathered:
-    """A snapshot, and the rows after it. `reached`: the seq of the last row, or of the snapshot."""
+    """A snapshot, and the rows after it. `reached`: the seq up to which there is nothing else."""
 
     head: Head
     snapshot: Snapshot | None
@@ -41,30 +55,57 @@ class Gathered:
         return authors
 
 
-async def gather(
-    log: UpdateLog, document: str, *, from_snapshot: bool = True, max_bytes: int | None = None
-) -> Gathered:
-    """Read the document: from its snapshot on, or from its first row.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most about so much of what is not compacted yet."""
 
-    At most about `max_bytes` of rows that are not compacted yet. Raises LogUnavailable, DocumentDamaged.
+    new_bytes: int
+    new_rows: int
+
+
+async def gather(
+    log: UpdateLog, document: str, *, from_snapshot: bool = True, limits: Limits | None = None
+) -> Gathered:
+    """Read the document: from its snapshot on, or from its first row. Raises LogUnavailable, DocumentDamaged.
+
+    Somebody else may compact, replace or delete it meanwhile; then it is read again, a few times.
     """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await _gather_once(log, document, from_snapshot, limits)
+        except _Changed:
+            continue
+    return await _gather_once(log, document, from_snapshot, limits)
+
+
+async def _gather_once(log: UpdateLog, document: str, from_snapshot: bool, limits: Limits | None) -> Gathered:
     head = await log.head(document)
     for damage in head.damage:
         logger.error("%s: the one before it is used, with the history", damage)
     snapshot = head.snapshot if from_snapshot else None
     gathered = Gathered(head, snapshot, snapshot.seq if snapshot is not None else 0)
-    new_bytes = 0
-    async for stored in read_intact(log, document, after=gathered.reached):
+    new_bytes = new_rows = 0
+    async for stored in _read_intact(log, document, head, after=gathered.reached):
+        if stored.row.epoch != head.epoch:
+            raise _Changed(f"{document!r} was replaced while it was read")
         gathered.rows.append(stored)
         gathered.reached = stored.seq
-        if max_bytes is not None and stored.seq > head.compacted_seq:
+        if limits is not None and stored.seq > head.compacted_seq:
+            new_rows += 1
             new_bytes += sum(len(update.data) for update in stored.row.updates)
-            if new_bytes >= max_bytes:
-                break
+            if new_bytes >= limits.new_bytes or new_rows >= limits.new_rows:
+                return gathered
+    if gathered.reached < head.last_seq:
+        # The last rows are in quarantine, or the document is deleted.
+        if head.compacted_seq < head.last_seq and not await log.exists(document):
+            raise _Changed(f"{document!r} was deleted while it was read")
+        gathered.reached = head.last_seq
     return gathered
 
 
-async def read_intact(log: UpdateLog, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
+async def _read_intact(
+    log: UpdateLog, document: str, head: Head, *, after: int = 0
+) -> AsyncIterator[StoredRow]:
     """The rows after `after`; one that is damaged or missing is put in quarantine, and left out.
 
     Raises LogUnavailable, DocumentDamaged if that does not help.
@@ -80,5 +121,9 @@ async def read_intact(log: UpdateLog, document: str, *, after: int = 0) -> Async
             if damage.seq == put_aside:
                 raise
             put_aside = damage.seq
+            entry = (damage.seq, WHOLE_ROW, damage.reason)
+            if not await log.quarantine(
+                document, [entry], epoch=head.epoch, compacted_seq=head.compacted_seq
+            ):
+                raise _Changed(f"{document!r} was compacted or replaced while it was read") from damage
             logger.error("%s; it is put in quarantine, the rest of the document is served", damage)
-            await log.quarantine(document, [(damage.seq, WHOLE_ROW, damage.reason)])

@@ -11,13 +11,13 @@ from typing import ParamSpec, Self
 import anyio
 
 from crdt_store.journal import Journal, Portion
-from crdt_store.update_log import LogUnavailable, Row, UpdateLog
+from crdt_store.update_log import LogUnavailable, Row, Unconfirmed, UpdateLog
 
 P = ParamSpec("P")
 
 _MAX_FLUSH_BYTES = 8 * 2**20  # more only if one row has
 _MAX_FLUSH_ROWS = 1000
-_RETRY_SECONDS = 5.0  # a store that hangs instead of refusing is not asked for every document in turn
+_HANGING_SECONDS = 5.0  # a store that takes so long to fail is not asked for every document in turn
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class GroupCommit:
         finally:
             self._flusher.cancel()
             self._fail(self._unsettled(), LogUnavailable("the server ended before this was stored"))
+            self._announce_progress()
             # The task group would wrap an error of the body, which is none of its own, in an ExceptionGroup.
             cancelled = isinstance(error, anyio.get_cancelled_exc_class())
             details = (kind, error, trace) if cancelled else (None, None, None)
@@ -152,22 +153,24 @@ class GroupCommit:
         if failure is None:
             for portion in portions:
                 self._commit(portion)
-        elif len(portions) == 1:
-            self._fail([portions[0].journal], failure)
+        elif len(portions) == 1 or isinstance(failure, Unconfirmed):  # which may not be repeated
+            self._fail([portion.journal for portion in portions], failure)
         else:
             await self._flush_one_by_one(portions)
 
     async def _flush_one_by_one(self, portions: Sequence[Portion]) -> None:
         """A row that the log refuses must only cost its own document."""
-        give_up_at = anyio.current_time() + _RETRY_SECONDS
-        failure: LogUnavailable | None = None
-        for portion in portions:
-            if failure is None or anyio.current_time() < give_up_at:
-                failure = await self._append(portion.rows)
+        for index, portion in enumerate(portions):
+            began = anyio.current_time()
+            failure = await self._append(portion.rows)
             if failure is None:
                 self._commit(portion)
-            else:
-                self._fail([portion.journal], failure)
+                continue
+            self._fail([portion.journal], failure)
+            if anyio.current_time() - began >= _HANGING_SECONDS:
+                untried = [portion.journal for portion in portions[index + 1 :]]
+                self._fail(untried, LogUnavailable("the store did not answer in time"))
+                return
 
     async def _append(self, rows: list[Row]) -> LogUnavailable | None:
         """Append; return why it failed. Any other fault counts as the log's, or all saving would end."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
 from crdt_store.places import Place
-from crdt_store.quarantine import unexplained
+from crdt_store.quarantine import Gone, active_entries, is_gone, without_quarantined
 from crdt_store.row_codec import (
     DAMAGE,
     decode_client_ids,
@@ -18,7 +18,7 @@ from crdt_store.row_codec import (
     history_checksum,
 )
 from crdt_store.tables import history
-from crdt_store.update_log import WHOLE_ROW, DocumentDamaged, Row, StoredRow
+from crdt_store.update_log import Compaction, DocumentDamaged, Row, StoredRow
 
 _MAX_PACKED_BYTES = 2**20  # more only if one row has
 _BATCH_ROWS = 16
@@ -31,36 +31,40 @@ _ROWS = (
 )
 
 
-def pack(document: str, after: int, rows: Sequence[StoredRow]) -> list[dict[str, Any]]:
-    """Records of the history for rows in their order, the first one after seq `after`; without the document's id.
+def pack(document: str, compaction: Compaction) -> list[dict[str, Any]]:
+    """Records of the history that cover all its seqs without a hole; without the document's id.
 
-    Each covers the seqs from the end of the one before: what lies between two rows is in quarantine.
+    Each begins where the one before ends: what lies between two rows is in quarantine. What lies after the last row
+    gets a record without an update, so that a record that is lost later is noticed.
     """
     records = []
-    for packed in _neighbours(rows):
-        first, last = packed[0].row, packed[-1]
-        client_ids = encode_client_ids(dict.fromkeys(i for stored in packed for i in stored.row.client_ids))
-        updates = [update for stored in packed for update in stored.row.updates]
-        payload = zlib.compress(encode_updates(updates))
-        times = updates[0].received_at_ms, updates[-1].received_at_ms
-        seqs = after + 1, last.seq
-        after = last.seq
-        records.append(
-            {
-                "epoch": first.epoch,
-                "first_seq": seqs[0],
-                "last_seq": seqs[1],
-                "author_id": first.author_id,
-                "client_ids": client_ids,
-                "payload": payload,
-                "first_received_at_ms": times[0],
-                "last_received_at_ms": times[1],
-                "checksum": history_checksum(
-                    document, first.epoch, seqs, first.author_id, client_ids, payload, times
-                ),
-            }
-        )
+    after, epoch = compaction.after, compaction.epoch
+    for packed in _neighbours(compaction.rows):
+        rows = [stored.row for stored in packed]
+        records.append(_record(document, epoch, (after + 1, packed[-1].seq), rows))
+        after = packed[-1].seq
+    if after < compaction.snapshot.seq:
+        records.append(_record(document, epoch, (after + 1, compaction.snapshot.seq), []))
     return records
+
+
+def _record(document: str, epoch: int, seqs: tuple[int, int], rows: Sequence[Row]) -> dict[str, Any]:
+    author_id = rows[0].author_id if rows else None
+    client_ids = encode_client_ids(dict.fromkeys(client_id for row in rows for client_id in row.client_ids))
+    updates = [update for row in rows for update in row.updates]
+    payload = zlib.compress(encode_updates(updates))
+    times = (updates[0].received_at_ms, updates[-1].received_at_ms) if updates else (0, 0)
+    return {
+        "epoch": epoch,
+        "first_seq": seqs[0],
+        "last_seq": seqs[1],
+        "author_id": author_id,
+        "client_ids": client_ids,
+        "payload": payload,
+        "first_received_at_ms": times[0],
+        "last_received_at_ms": times[1],
+        "checksum": history_checksum(document, epoch, seqs, author_id, client_ids, payload, times),
+    }
 
 
 def _neighbours(rows: Sequence[StoredRow]) -> Iterator[list[StoredRow]]:
@@ -79,32 +83,34 @@ def _neighbours(rows: Sequence[StoredRow]) -> Iterator[list[StoredRow]]:
 
 
 def read_history(
-    connection: Connection, document: str, place: Place, after: int, put_aside: set[tuple[int, int]]
+    connection: Connection, document: str, place: Place, after: int
 ) -> tuple[list[StoredRow], int]:
     """The next rows after `after`, and the seq that they reach: the end of what is compacted, if there is none.
 
     A row that reaches beyond `after` is given whole. Raises DocumentDamaged.
     """
-    rows: list[StoredRow] = []
     records = connection.execute(_ROWS, {"document": place.id, "after": after}).mappings().all()
+    reached = records[-1]["last_seq"] if records else place.compacted_seq
+    gone = active_entries(connection, place, after, reached)
+    rows: list[StoredRow] = []
     for record in records:
-        _check_hole(connection, document, place, after + 1, record["first_seq"] - 1)
+        _check_hole(document, after + 1, record["first_seq"] - 1, gone)
         after = record["last_seq"]
-        if (after, WHOLE_ROW) not in put_aside:
-            rows.append(_checked_row(document, record))
-    if not records:
-        _check_hole(connection, document, place, after + 1, place.compacted_seq)
-    return rows, after if records else place.compacted_seq
+        if not is_gone(gone, after) and (stored := _checked_row(document, record)) is not None:
+            kept = without_quarantined(stored, gone)
+            rows += [] if kept is None else [kept]
+    _check_hole(document, after + 1, reached, gone)
+    return rows, reached
 
 
-def _check_hole(connection: Connection, document: str, place: Place, first: int, last: int) -> None:
-    """Raises DocumentDamaged if anything from `first` to `last` is neither stored nor in quarantine."""
-    missing = unexplained(connection, place.id, first, last) if first <= last else None
-    if missing is not None:
-        raise DocumentDamaged(document, missing, "missing in the history")
+def _check_hole(document: str, first: int, last: int, gone: Gone) -> None:
+    """Raises DocumentDamaged if there is one that quarantine knows nothing of."""
+    if first <= last and not is_gone(gone, last):
+        raise DocumentDamaged(document, last, f"missing in the history, from row {first} on")
 
 
-def _checked_row(document: str, record: RowMapping) -> StoredRow:
+def _checked_row(document: str, record: RowMapping) -> StoredRow | None:
+    """None if it has no update."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
     seqs = record["first_seq"], record["last_seq"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]
@@ -113,6 +119,8 @@ def _checked_row(document: str, record: RowMapping) -> StoredRow:
         if checksum != record["checksum"]:
             raise ValueError("the checksum does not match")
         updates = decode_updates(zlib.decompress(payload))
+        if not updates:
+            return None
         row = Row(document, author_id, decode_client_ids(client_ids), updates, record["epoch"])
     except (*DAMAGE, zlib.error) as error:
         raise DocumentDamaged(document, seqs[1], str(error)) from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from anyio.lowlevel import checkpoint
 
+from crdt_store.texts import check_name, storable_error
 from crdt_store.update_log import (
     WHOLE_ROW,
     Compaction,
@@ -46,16 +47,22 @@ class _Document:
         updates = tuple(stored.row.updates[i] for i in positions)
         return StoredRow(stored.seq, replace(stored.row, updates=updates), positions)
 
-    def data(self, seq: int, position: int) -> bytes:
-        """The bytes of an update, or of all in a row; nothing, if there is none."""
+    def data(self, seq: int, position: int) -> bytes | None:
+        """The bytes of an update, or of all in a row; None, if there is none."""
         if not self.base_seq < seq <= self.last_seq:
-            return b""
-        updates = self.rows[seq - self.base_seq - 1].row.updates
-        kept = updates if position == WHOLE_ROW else updates[position : position + 1]
-        return b"".join(update.data for update in kept)
+            return None
+        data = [update.data for update in self.rows[seq - self.base_seq - 1].row.updates]
+        if position == WHOLE_ROW:
+            return b"".join(data)
+        return data[position] if 0 <= position < len(data) else None
 
     def begin_epoch(self, renamed: Mapping[int, int | None]) -> None:
-        self.retired = {**dict.fromkeys(self.authors), **renamed, **self.retired}
+        """`renamed` tells of ids that were retired earlier too, if nothing stood for them yet."""
+        for client_id in (*self.authors, *renamed):
+            self.retired.setdefault(client_id, None)
+        for old, new in renamed.items():
+            if self.retired[old] is None:
+                self.retired[old] = new
         self.base_seq = self.compacted_seq = self.last_seq
         self.rows.clear()
         self.snapshot = None
@@ -76,7 +83,7 @@ class MemoryUpdateLog(UpdateLog):
         return log
 
     async def append(self, rows: Sequence[Row]) -> None:
-        await self._answer()
+        await self._answer(*(row.document for row in rows))
         for row in rows:
             found = self._documents.get(row.document)
             if row.epoch != (1 if found is None else found.epoch):
@@ -90,11 +97,11 @@ class MemoryUpdateLog(UpdateLog):
         found.rows.append(StoredRow(found.last_seq + 1, row))
 
     async def exists(self, document: str) -> bool:
-        await self._answer()
+        await self._answer(document)
         return self._find(document) is not None
 
     async def head(self, document: str) -> Head:
-        await self._answer()
+        await self._answer(document)
         found = self._documents.get(document)
         if found is None:
             return Head()
@@ -108,7 +115,7 @@ class MemoryUpdateLog(UpdateLog):
         )
 
     async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
-        await self._answer()
+        await self._answer(document)
         found = self._find(document)
         if found is None:
             return
@@ -123,7 +130,7 @@ class MemoryUpdateLog(UpdateLog):
                 raise LogUnavailable(f"{document!r} was deleted or replaced while it was read")
 
     async def compact(self, document: str, compaction: Compaction) -> bool:
-        await self._answer()
+        await self._answer(document)
         found = self._find(document)
         if found is None or (found.epoch, found.compacted_seq) != (compaction.epoch, compaction.after):
             return False
@@ -142,27 +149,31 @@ class MemoryUpdateLog(UpdateLog):
                         found.authors.setdefault(client_id, stored.row.author_id)
         return True
 
-    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
-        await self._answer()
+    async def quarantine(
+        self, document: str, entries: Sequence[tuple[int, int, str]], *, epoch: int, compacted_seq: int
+    ) -> bool:
+        await self._answer(document)
         found = self._find(document)
-        if found is None:
-            return
+        if found is None or (found.epoch, found.compacted_seq) != (epoch, compacted_seq):
+            return False
         known = {(entry.seq, entry.position) for entry in found.quarantined}
         for seq, position, error in entries:
-            if (seq, position) not in known:
+            data = found.data(seq, position)
+            if data is not None and (seq, position) not in known:
                 known.add((seq, position))
-                found.quarantined.append(Quarantined(seq, position, error, found.data(seq, position), 0))
+                found.quarantined.append(Quarantined(seq, position, storable_error(error), data, 0))
+        return True
 
     async def quarantined(self, document: str) -> list[Quarantined]:
-        await self._answer()
+        await self._answer(document)
         found = self._find(document)
         if found is None:
             return []
         return sorted(found.quarantined, key=lambda entry: (entry.seq, entry.position))
 
     async def replace(self, row: Row, renamed: Mapping[int, int | None]) -> int:
-        await self._answer()
-        found = self._find(row.document)
+        await self._answer(row.document)
+        found = self._documents.get(row.document)
         if found is None or found.epoch != row.epoch:
             raise WrongEpoch(f"{row.document!r} is no more in epoch {row.epoch}")
         if found.compacted_seq != found.last_seq:
@@ -178,12 +189,14 @@ class MemoryUpdateLog(UpdateLog):
         return found.epoch
 
     async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
-        await self._answer()
+        await self._answer(prefix, after)
+        if limit < 0:
+            raise ValueError("a negative limit")
         names = (name for name, found in self._documents.items() if not found.deleted)
         return sorted(name for name in names if name.startswith(prefix) and name > after)[:limit]
 
     async def delete(self, document: str, *, client_ids: Iterable[int] = ()) -> None:
-        await self._answer()
+        await self._answer(document)
         found = self._find(document)
         if found is not None:
             found.begin_epoch(dict.fromkeys(client_ids))
@@ -198,7 +211,9 @@ class MemoryUpdateLog(UpdateLog):
         found = self._documents.get(document)
         return None if found is None or found.deleted else found
 
-    async def _answer(self) -> None:
+    async def _answer(self, *names: str) -> None:
+        for name in names:
+            check_name(name)
         if self._closed:
             raise LogUnavailable("the log is closed")
         await checkpoint()

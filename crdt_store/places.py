@@ -30,9 +30,9 @@ _FIELDS = select(documents.c.name, *(documents.c[name] for name in Place._fields
 _PLACE = _FIELDS.where(documents.c.name == bindparam("name"))
 _PLACES = _FIELDS.where(documents.c.name.in_(bindparam("names", expanding=True)))
 _FOUND = Prepared(_PLACE)
-# SQLite needs no such lock and leaves it out; in one order, so that two writers never wait for each other.
+# SQLite needs no such lock and leaves it out.
 _LOCKED_ONE = Prepared(_PLACE.with_for_update())
-_LOCKED = _PLACES.order_by(documents.c.id).with_for_update()
+_LOCKED = _PLACES.order_by(documents.c.name).with_for_update()
 
 
 def find(connection: Connection, document: str) -> Place | None:
@@ -41,11 +41,14 @@ def find(connection: Connection, document: str) -> Place | None:
 
 
 def lock(connection: Connection, names: Sequence[str]) -> dict[str, Place]:
-    """The places of those that there are; nobody else changes them before this transaction has ended."""
+    """The places of those that there are; nobody else changes them before this transaction has ended.
+
+    In order of their names, within a statement and from one to the next: so two writers never wait for each other.
+    """
     if len(names) == 1:
         return _checked(_LOCKED_ONE.fetch(connection, {"name": names[0]}))
     found: dict[str, Place] = {}
-    for chunk in in_chunks(names):
+    for chunk in in_chunks(sorted(names)):
         found |= _checked(connection.execute(_LOCKED, {"names": chunk}))
     return found
 

@@ -36,6 +36,11 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) or _sqlstate(error).startswith(_LOST)
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether it is the server's answer: what it was asked for is not done."""
+    return bool(_sqlstate(error)) and not is_lost(error)
+
+
 def _sqlstate(error: BaseException) -> str:
     """https://www.postgresql.org/docs/current/errcodes-appendix.html; empty if the server did not speak."""
     return getattr(_original(error), "sqlstate", None) or ""

@@ -1,38 +1,52 @@
 """Updates that are no longer read, in SQL: their bytes are kept, with what is wrong with them."""
 
 import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from crdt_store.places import Place, find, lock_one
+from crdt_store.ends import with_true_end
+from crdt_store.places import Place, find, in_chunks, lock_one
 from crdt_store.row_codec import DAMAGE, decode_updates
 from crdt_store.tables import documents, history, quarantine, updates
+from crdt_store.texts import storable_error
 from crdt_store.update_log import WHOLE_ROW, Quarantined, Row, StoredRow, Update
 
-_MAX_ERROR_CHARACTERS = 500
+Gone = Mapping[int, Collection[int]]
+"""seq -> the positions in its row that are no longer read."""
+
+_NOTHING: Collection[int] = ()
 
 _ACTIVE = select(quarantine.c.seq, quarantine.c.position).where(
     quarantine.c.document_id == bindparam("document"),
     quarantine.c.seq > bindparam("after"),
+    quarantine.c.seq <= bindparam("through"),
     quarantine.c.active.is_(True),
 )
 
 
-def active_entries(connection: Connection, document_id: int, after: int) -> set[tuple[int, int]]:
-    """(seq, position) of all that the rows after `after` still hold."""
-    found = connection.execute(_ACTIVE, {"document": document_id, "after": after})
-    return {(seq, position) for seq, position in found}
+def active_entries(connection: Connection, place: Place, after: int, through: int) -> Gone:
+    """All that the rows of this span still hold."""
+    gone: dict[int, set[int]] = {}
+    if place.quarantined and after < through:
+        span = {"document": place.id, "after": after, "through": through}
+        for seq, position in connection.execute(_ACTIVE, span):
+            gone.setdefault(seq, set()).add(position)
+    return gone
 
 
-def without_quarantined(stored: StoredRow, entries: Iterable[tuple[int, int]]) -> StoredRow | None:
+def is_gone(gone: Gone, seq: int) -> bool:
+    """Whether the row is put aside as a whole: itself, or all that is missing up to it."""
+    return WHOLE_ROW in gone.get(seq, _NOTHING)
+
+
+def without_quarantined(stored: StoredRow, gone: Gone) -> StoredRow | None:
     """The row without the updates that are put aside; None if nothing is left."""
-    gone = {position for seq, position in entries if seq == stored.seq}
-    if not gone:
+    if stored.seq not in gone:
         return stored
     row = stored.row
-    positions = tuple(index for index in range(len(row.updates)) if index not in gone)
+    positions = tuple(index for index in range(len(row.updates)) if index not in gone[stored.seq])
     if not positions:
         return None
     kept = tuple(row.updates[index] for index in positions)
@@ -40,78 +54,61 @@ def without_quarantined(stored: StoredRow, entries: Iterable[tuple[int, int]]) -
 
 
 def put_aside(
-    connection: Connection, document: str, entries: Sequence[tuple[int, int, str]], found_at_ms: int
-) -> None:
+    connection: Connection,
+    document: str,
+    entries: Sequence[tuple[int, int, str]],
+    found_at_ms: int,
+    *,
+    epoch: int,
+    compacted_seq: int,
+) -> bool:
     """Keep each (seq, position, error) that is not there yet, with as much of the bytes as can be read."""
-    place = lock_one(connection, document)
-    if place is None or not entries:
-        return
-    known = active_entries(connection, place.id, min(seq for seq, _, _ in entries) - 1)
-    new = {(seq, position): error for seq, position, error in entries if (seq, position) not in known}
-    if not new:
-        return
-    payloads = {seq: _payload(connection, place, seq) for seq in {seq for seq, _ in new}}
-    connection.execute(
-        insert(quarantine),
-        [
-            {
-                "document_id": place.id,
-                "seq": seq,
-                "position": position,
-                "error": error[:_MAX_ERROR_CHARACTERS],
-                "data": payloads[seq].part(position),
-                "found_at_ms": found_at_ms,
-                "active": True,
-            }
-            for (seq, position), error in new.items()
-        ],
-    )
-    _count(connection, place.id, place.quarantined + len(new))
+    found = lock_one(connection, document)
+    if found is None or (found.epoch, found.compacted_seq) != (epoch, compacted_seq):
+        return False
+    place = with_true_end(connection, found)
+    wanted = {
+        (seq, position): error for seq, position, error in entries if place.base_seq < seq <= place.last_seq
+    }
+    seqs = sorted({seq for seq, _ in wanted})
+    gone = active_entries(connection, place, seqs[0] - 1, seqs[-1]) if seqs else {}
+    payloads = _payloads(connection, place, seqs)
+    new = [
+        {
+            "document_id": place.id,
+            "seq": seq,
+            "position": position,
+            "error": storable_error(error),
+            "data": payload.part(position),
+            "found_at_ms": found_at_ms,
+            "active": True,
+        }
+        for (seq, position), error in wanted.items()
+        if position not in gone.get(seq, _NOTHING) and (payload := payloads.get(seq, _MISSING)).has(position)
+    ]
+    if new:
+        connection.execute(insert(quarantine), new)
+        _count(connection, place, place.quarantined + len(new))
+    return True
 
 
-def remaining_positions(
-    connection: Connection, document_id: int, seq: int, gone: Collection[int]
-) -> tuple[int, ...]:
-    """Which updates a row of the hot log still has; none, if it cannot be read."""
-    if WHOLE_ROW in gone:
-        return ()
-    row = updates.c
-    payload = connection.scalar(select(row.payload).where(row.document_id == document_id, row.seq == seq))
-    try:
-        count = len(decode_updates(payload or b""))
-    except DAMAGE:
-        return ()
-    return tuple(position for position in range(count) if position not in gone)
+def remaining_positions(connection: Connection, place: Place, gone: Gone) -> dict[int, tuple[int, ...]]:
+    """Which updates these rows of the hot log still have; none, if a row cannot be read."""
+    seqs = [seq for seq in sorted(gone) if not is_gone(gone, seq)]
+    payloads = _payloads(connection, place, seqs)
+    return {
+        seq: tuple(index for index in range(len(payload.updates)) if index not in gone[seq])
+        for seq, payload in payloads.items()
+    }
 
 
-def unexplained(connection: Connection, document_id: int, first: int, last: int) -> int | None:
-    """The last seq of a hole in the history that nothing in quarantine explains.
-
-    Rows that were put aside before they were compacted have their entries. A record that was found to be missing
-    has an active one, which stands for all the rows that it was packed of.
-    """
-    table = quarantine.c
-    query = select(table.seq, table.position, table.active)
-    query = query.where(table.document_id == document_id, table.seq >= first, table.seq <= last)
-    known: dict[int, bool] = {}
-    for seq, position, active in connection.execute(query):
-        known[seq] = known.get(seq, False) or (active and position == WHOLE_ROW)
-    for seq in range(last, first - 1, -1):
-        if seq not in known:
-            return seq
-        if known[seq]:
-            break
-    return None
-
-
-def deactivate(connection: Connection, document_id: int, after: int, through: int) -> None:
+def deactivate(connection: Connection, place: Place, after: int, through: int) -> None:
     """The rows in this span have been written anew, without what was put aside."""
-    connection.execute(
-        update(quarantine)
-        .where(quarantine.c.document_id == document_id, quarantine.c.seq > after, quarantine.c.seq <= through)
-        .values(active=False)
-    )
-    _count(connection, document_id, len(active_entries(connection, document_id, 0)))
+    table = quarantine.c
+    span = table.document_id == place.id, table.seq > after, table.seq <= through
+    connection.execute(update(quarantine).where(*span).values(active=False))
+    active = table.document_id == place.id, table.active.is_(True)
+    _count(connection, place, connection.scalar(select(func.count()).where(*active)) or 0)
 
 
 def list_quarantined(connection: Connection, document: str) -> list[Quarantined]:
@@ -127,8 +124,10 @@ def list_quarantined(connection: Connection, document: str) -> list[Quarantined]
     return [Quarantined(*entry) for entry in entries]
 
 
-def _count(connection: Connection, document_id: int, entries: int) -> None:
-    connection.execute(update(documents).where(documents.c.id == document_id).values(quarantined=entries))
+def _count(connection: Connection, place: Place, entries: int) -> None:
+    """The end too: if it was damaged, what is appended must come after what is put aside."""
+    fields = {"quarantined": entries, "last_seq": place.last_seq}
+    connection.execute(update(documents).where(documents.c.id == place.id).values(fields))
 
 
 class _Payload(NamedTuple):
@@ -137,24 +136,38 @@ class _Payload(NamedTuple):
     data: bytes = b""
     updates: Sequence[Update] = ()
 
+    def has(self, position: int) -> bool:
+        """Whether this can be put aside: of a row that cannot be read, or is missing, only the whole."""
+        return position == WHOLE_ROW or 0 <= position < len(self.updates)
+
     def part(self, position: int) -> bytes:
-        """The update's own bytes; all there is for WHOLE_ROW, and of a row that cannot be read."""
-        if 0 <= position < len(self.updates):
-            return self.updates[position].data
-        return self.data
+        """The update's own bytes; all there is for WHOLE_ROW."""
+        return self.data if position == WHOLE_ROW else self.updates[position].data
 
 
-def _payload(connection: Connection, place: Place, seq: int) -> _Payload:
-    compacted = seq <= place.compacted_seq
-    table, seq_column = (history, history.c.last_seq) if compacted else (updates, updates.c.seq)
-    payload = connection.scalar(
-        select(table.c.payload).where(table.c.document_id == place.id, seq_column == seq)
-    )
+_MISSING = _Payload()
+
+
+def _payloads(connection: Connection, place: Place, seqs: Sequence[int]) -> dict[int, _Payload]:
+    """Those of the rows that there are, from the history and the hot log."""
+    found: dict[int, _Payload] = {}
+    packed = [seq for seq in seqs if seq <= place.compacted_seq]
+    for column, payload, chosen in (
+        (history.c.last_seq, history.c.payload, packed),
+        (updates.c.seq, updates.c.payload, seqs[len(packed) :]),
+    ):
+        for chunk in in_chunks(chosen):
+            query = select(column, payload).where(column.table.c.document_id == place.id, column.in_(chunk))
+            for seq, data in connection.execute(query):
+                found[seq] = _unpacked(data, is_compressed=chosen is packed)
+    return found
+
+
+def _unpacked(payload: object, *, is_compressed: bool) -> _Payload:
     if not isinstance(payload, bytes):
-        return _Payload()
+        return _MISSING
     try:
-        if compacted:
-            payload = zlib.decompress(payload)
-        return _Payload(payload, decode_updates(payload))
+        data = zlib.decompress(payload) if is_compressed else payload
+        return _Payload(data, decode_updates(data))
     except (*DAMAGE, zlib.error):
         return _Payload(payload)

@@ -15,6 +15,7 @@ _ROW_HEADER = struct.Struct(">qqqqII")
 _HISTORY_HEADER = struct.Struct(">qqqqqqII")
 _SNAPSHOT_HEADER = struct.Struct(">qqII")
 _NOBODY = -1  # user ids are positive
+_MAX_SHIFT = 63  # without a limit, decoding damaged bytes would take time quadratic in their number
 
 DAMAGE = (ValueError, TypeError, struct.error)
 """What decoding or checking a damaged row raises: in SQLite a damaged value may have changed its type."""
@@ -152,4 +153,6 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, index + 1
         shift += 7
+        if shift > _MAX_SHIFT:
+            raise ValueError("an integer of more than 64 bits")
     raise ValueError("bytes end inside an integer")

@@ -1,12 +1,14 @@
 """Snapshots in SQL: what a document begins from when it is opened, and how rows give way to one."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, func, insert, select, update
 
+from crdt_store.ends import with_true_end
 from crdt_store.places import Place, find, in_chunks, lock_one
-from crdt_store.quarantine import active_entries, deactivate, remaining_positions
+from crdt_store.quarantine import Gone, active_entries, deactivate, is_gone, remaining_positions
 from crdt_store.row_codec import DAMAGE, decode_parts, encode_parts, snapshot_checksum
 from crdt_store.tables import clients, documents, history, snapshots, updates
 from crdt_store.update_log import Compaction, Head, Snapshot, StoredRow
@@ -23,9 +25,10 @@ _CLIENTS = select(
 
 def head(connection: Connection, document: str) -> Head:
     """All about the document but its rows."""
-    place = find(connection, document)
-    if place is None:
+    found = find(connection, document)
+    if found is None:
         return Head()
+    place = with_true_end(connection, found)
     snapshot, damage = _newest_intact(connection, document, place)
     authors: dict[int, int] = {}
     retired: dict[int, int | None] = {}
@@ -74,41 +77,43 @@ def compact(
     created_at_ms: int,
 ) -> bool:
     """Put the snapshot and the `packed` rows in the place of the rows that they were made of."""
-    place = lock_one(connection, document)
+    found = lock_one(connection, document)
     after, through = compaction.after, compaction.snapshot.seq
-    if place is None or (place.epoch, place.compacted_seq) != (compaction.epoch, after):
+    if found is None or (found.epoch, found.compacted_seq) != (compaction.epoch, after):
         return False
-    entries = active_entries(connection, place.id, after) if place.quarantined else set()
-    if not after < through <= place.last_seq or not _is_all(connection, place, compaction, entries):
+    place = with_true_end(connection, found)
+    if not after < through <= place.last_seq:
         return False
-    if packed:
-        connection.execute(insert(history), [{"document_id": place.id, **record} for record in packed])
+    gone = active_entries(connection, place, after, through)
+    if not _is_all(connection, place, compaction, gone):
+        return False
+    connection.execute(insert(history), [{"document_id": place.id, **record} for record in packed])
     connection.execute(
         delete(updates).where(
             updates.c.document_id == place.id, updates.c.seq > after, updates.c.seq <= through
         )
     )
     _bind(connection, place.id, compaction.rows)
-    _keep_snapshot(connection, document, place.id, compaction.snapshot, created_at_ms)
-    connection.execute(update(documents).where(documents.c.id == place.id).values(compacted_seq=through))
-    if entries:
-        deactivate(connection, place.id, after, through)
+    _keep_snapshot(connection, document, place.id, compaction, created_at_ms)
+    # The end too: it is now as it should be, if it was damaged.
+    ends = {"compacted_seq": through, "last_seq": place.last_seq}
+    connection.execute(update(documents).where(documents.c.id == place.id).values(ends))
+    if gone:
+        deactivate(connection, place, after, through)
     return True
 
 
-def _is_all(
-    connection: Connection, place: Place, compaction: Compaction, entries: Collection[tuple[int, int]]
-) -> bool:
+def _is_all(connection: Connection, place: Place, compaction: Compaction, gone: Gone) -> bool:
     """Whether its rows are all that there are between its ends, in order, but for what is put aside."""
-    put_aside: dict[int, set[int]] = {}
-    for seq, position in entries:
-        put_aside.setdefault(seq, set()).add(position)
-    expected: list[tuple[int, tuple[int, ...] | None]] = []
-    for seq in range(compaction.after + 1, compaction.snapshot.seq + 1):
-        if seq not in put_aside:
-            expected.append((seq, None))
-        elif positions := remaining_positions(connection, place.id, seq, put_aside[seq]):
-            expected.append((seq, positions))
+    after, through = compaction.after, compaction.snapshot.seq
+    span = updates.c.document_id == place.id, updates.c.seq > after, updates.c.seq <= through
+    seqs = list(connection.scalars(select(updates.c.seq).where(*span).order_by(updates.c.seq)))
+    if any(end > start + 1 and not is_gone(gone, end - 1) for start, end in pairwise([after, *seqs])):
+        return False
+    if (seqs[-1] if seqs else after) < through and not is_gone(gone, through):
+        return False
+    remaining = remaining_positions(connection, place, gone)
+    expected = [(seq, remaining.get(seq)) for seq in seqs if seq not in gone or remaining.get(seq)]
     return expected == [(stored.seq, stored.positions) for stored in compaction.rows]
 
 
@@ -146,13 +151,15 @@ def add_clients(connection: Connection, document_id: int, fields: Mapping[int, M
 
 
 def _keep_snapshot(
-    connection: Connection, document: str, document_id: int, snapshot: Snapshot, created_at_ms: int
+    connection: Connection, document: str, document_id: int, compaction: Compaction, created_at_ms: int
 ) -> None:
-    """Add it, and of the older ones keep only the newest."""
+    """Add it, and of the older ones keep only the one that it went on from."""
+    snapshot, kept = compaction.snapshot, compaction.base_seq
     of_document = snapshots.c.document_id == document_id
-    newest = connection.scalar(select(func.max(snapshots.c.seq)).where(of_document))
-    if newest is not None:
-        connection.execute(delete(snapshots).where(of_document, snapshots.c.seq < newest))
+    if kept is None:
+        older = of_document, snapshots.c.seq < snapshot.seq
+        kept = connection.scalar(select(func.max(snapshots.c.seq)).where(*older))
+    connection.execute(delete(snapshots).where(of_document, snapshots.c.seq.is_distinct_from(kept)))
     data = encode_parts(snapshot.updates)
     connection.execute(
         insert(snapshots),

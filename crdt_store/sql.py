@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from crdt_store import epochs, quarantine, snapshots, transactions
 from crdt_store.engine import Conflict, Database
 from crdt_store.history import pack
+from crdt_store.texts import check_name
 from crdt_store.update_log import (
     Compaction,
     Head,
@@ -37,16 +38,22 @@ class SqlUpdateLog(UpdateLog):
         self._clock_ms = clock_ms
 
     async def append(self, rows: Sequence[Row]) -> None:
+        for document in {row.document for row in rows}:
+            check_name(document)
         if rows:
-            await self._write(partial(transactions.append, rows=rows))
+            body = partial(transactions.append, rows=rows)
+            await self._write(body, again=partial(body, find_ends=True))
 
     async def exists(self, document: str) -> bool:
+        check_name(document)
         return await self._database.read(partial(transactions.exists, document=document))
 
     async def head(self, document: str) -> Head:
+        check_name(document)
         return await self._database.read(partial(snapshots.head, document=document))
 
     async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
+        check_name(document)
         known = None
         while True:
             batch = await self._database.read(
@@ -62,7 +69,8 @@ class SqlUpdateLog(UpdateLog):
                 return
 
     async def compact(self, document: str, compaction: Compaction) -> bool:
-        packed = await asyncio.to_thread(pack, document, compaction.after, compaction.rows)
+        check_name(document)
+        packed = await asyncio.to_thread(pack, document, compaction)
         return await self._write(
             partial(
                 snapshots.compact,
@@ -73,38 +81,52 @@ class SqlUpdateLog(UpdateLog):
             )
         )
 
-    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
-        await self._write(
+    async def quarantine(
+        self, document: str, entries: Sequence[tuple[int, int, str]], *, epoch: int, compacted_seq: int
+    ) -> bool:
+        check_name(document)
+        return await self._write(
             partial(
                 quarantine.put_aside,
                 document=document,
                 entries=entries,
                 found_at_ms=self._clock_ms(),
+                epoch=epoch,
+                compacted_seq=compacted_seq,
             )
         )
 
     async def quarantined(self, document: str) -> list[Quarantined]:
+        check_name(document)
         return await self._database.read(partial(quarantine.list_quarantined, document=document))
 
     async def replace(self, row: Row, renamed: Mapping[int, int | None]) -> int:
+        check_name(row.document)
         return await self._write(partial(epochs.replace, row=row, renamed=renamed))
 
     async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
+        check_name(prefix)
+        check_name(after)
+        if limit < 0:
+            raise ValueError("a negative limit")
         return await self._database.read(
             partial(transactions.list_documents, prefix=prefix, limit=limit, after=after)
         )
 
     async def delete(self, document: str, *, client_ids: Iterable[int] = ()) -> None:
+        check_name(document)
         ids = tuple(client_ids)
         await self._write(partial(epochs.delete_document, document=document, client_ids=ids))
 
     async def close(self) -> None:
         await self._database.close()
 
-    async def _write(self, body: Callable[[Connection], T]) -> T:
+    async def _write(
+        self, body: Callable[[Connection], T], *, again: Callable[[Connection], T] | None = None
+    ) -> T:
         try:
             return await self._database.write(body)
         except Conflict:
             # Another process made the same at the same moment: it is there now. Where every writer takes the
             # lock first, as in SQLite, that cannot be, and the second attempt says the same again.
-            return await self._database.write(body)
+            return await self._database.write(again or body)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from crdt_store.database import Conflict, Database
 from crdt_store.database_thread import DatabaseThread
-from crdt_store.update_log import LogUnavailable
+from crdt_store.update_log import LogUnavailable, Unconfirmed
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class SqliteDatabase(Database):
         read = _connector(path, connection_class=connection_class, query_only=True)
         self._writer = _Lane(write, "BEGIN IMMEDIATE")
         self._readers = [_Lane(read, "BEGIN") for _ in range(_READERS)]
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def write(self, body: Callable[[Connection], T]) -> T:
         return await self._run(self._writer, body)
@@ -61,13 +61,17 @@ class SqliteDatabase(Database):
         return await self._run(min(self._readers, key=lambda lane: lane.waiting), body)
 
     async def close(self) -> None:
-        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         for lane in self._readers:
             await lane.close()
         await self._writer.close()  # the last connection: it moves the WAL into the file
 
     async def _run(self, lane: "_Lane", body: Callable[[Connection], T]) -> T:
-        if self._closed:
+        if self._closing is not None:
             raise LogUnavailable("the database is closed")
         return await lane.run(body)
 
@@ -196,15 +200,19 @@ def _log_version(version: tuple[int, ...]) -> None:
 
 def _transact(connected: Callable[[], Connection], body: Callable[[Connection], T]) -> T:
     """On a database thread: begin, `body`, commit. After a fault the connection is not used again."""
+    failure: type[LogUnavailable] = LogUnavailable
     try:
         connection = connected()
         try:
             with connection.begin():
-                return body(connection)
+                result = body(connection)
+                # The WAL may have it all: whoever opens the file next may find it there.
+                failure = Unconfirmed
+            return result
         except IntegrityError as error:
             raise Conflict(str(error.orig)) from error
         except DBAPIError:
             connection.invalidate()
             raise
     except (SQLAlchemyError, *_FAULTS) as error:
-        raise LogUnavailable(str(error)) from error
+        raise failure(str(error)) from error

@@ -11,10 +11,11 @@ from crdt_store.places import Place, find, lock_one
 from crdt_store.tables import stale_updates
 
 _DIGEST_BYTES = 16
+_AUTHORS_PER_DOCUMENT = 4  # who have room beside each other
 
 
 class TooManyStaleUpdates(Exception):
-    """The document keeps as many bytes of stale updates as it may; the message names the limit."""
+    """The document keeps as many bytes of stale updates, or of this author's, as it may; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class StaleUpdate:
 
 
 class StaleUpdates:
-    """Those of all documents in a database; `max_bytes` for each document."""
+    """Those of all documents in a database; `max_bytes` for each document.
+
+    An author who has some of a document's already may have no more than a quarter of that in all.
+    """
 
     def __init__(self, database: Database, *, max_bytes: int) -> None:
         self._database = database
@@ -83,9 +87,16 @@ def _add(
     of_document = stale_updates.c.document_id == place.id
     if connection.scalar(select(stale_updates.c.id).where(of_document, stale_updates.c.digest == digest)):
         return
-    kept = connection.scalar(select(func.sum(func.length(stale_updates.c.data))).where(of_document)) or 0
+    sizes = select(func.sum(func.length(stale_updates.c.data))).where(of_document)
+    kept = connection.scalar(sizes) or 0
     if kept + len(data) > max_bytes:
         raise TooManyStaleUpdates(f"more than {max_bytes} bytes of stale updates (max_stale_bytes)")
+    of_author = connection.scalar(sizes.where(stale_updates.c.author_id.is_not_distinct_from(author_id))) or 0
+    share = max_bytes // _AUTHORS_PER_DOCUMENT
+    if of_author and of_author + len(data) > share:
+        raise TooManyStaleUpdates(
+            f"more than {share} bytes of one author's stale updates (max_stale_bytes / 4)"
+        )
     connection.execute(
         insert(stale_updates),
         {

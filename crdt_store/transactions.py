@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, false, func, insert, select, update
 
+from crdt_store.ends import with_true_end
 from crdt_store.history import read_history
 from crdt_store.places import Place, find, lock
 from crdt_store.prepared import Prepared
-from crdt_store.quarantine import active_entries, without_quarantined
+from crdt_store.quarantine import active_entries, is_gone, without_quarantined
 from crdt_store.row_codec import (
     DAMAGE,
     decode_client_ids,
@@ -18,7 +19,7 @@ from crdt_store.row_codec import (
     row_checksum,
 )
 from crdt_store.tables import documents, updates
-from crdt_store.update_log import WHOLE_ROW, DocumentDamaged, Row, StoredRow, WrongEpoch
+from crdt_store.update_log import DocumentDamaged, Row, StoredRow, WrongEpoch
 
 _BATCH_ROWS = 1000
 _BATCH_BYTES = 4 * 2**20  # more only if the first row alone has more
@@ -62,8 +63,11 @@ _ROWS = (
 )
 
 
-def append(connection: Connection, rows: Sequence[Row]) -> None:
-    """Give every row the next seq of its document, which is made by its first row. Raises WrongEpoch."""
+def append(connection: Connection, rows: Sequence[Row], *, find_ends: bool = False) -> None:
+    """Give every row the next seq of its document, which is made by its first row. Raises WrongEpoch.
+
+    `find_ends`: look where each document ends, since there seems to be a row where its record says it does.
+    """
     first_rows: dict[str, Row] = {}
     for row in rows:
         first_rows.setdefault(row.document, row)
@@ -72,7 +76,10 @@ def append(connection: Connection, rows: Sequence[Row]) -> None:
     if missing:
         connection.execute(insert(documents), [_new_document(row) for row in missing])
         places |= lock(connection, [row.document for row in missing])
-    reached = {name: place.last_seq for name, place in places.items()}
+    if find_ends:
+        places = {name: with_true_end(connection, place) for name, place in places.items()}
+    # Nobody would read what is written before compacted_seq.
+    reached = {name: max(place.last_seq, place.compacted_seq) for name, place in places.items()}
     records = []
     for row in rows:
         place = places[row.document]
@@ -92,49 +99,37 @@ def exists(connection: Connection, document: str) -> bool:
 
 def read_batch(connection: Connection, document: str, after: int) -> Batch:
     """The next rows after `after`. Raises DocumentDamaged for a row that does not match, or is missing."""
-    place = find(connection, document)
-    if place is None or place.deleted:
+    found = find(connection, document)
+    if found is None or found.deleted:
         return Batch(None, after, 0, [])
+    place = with_true_end(connection, found)
     after = max(after, place.base_seq)
-    entries = active_entries(connection, place.id, after) if place.quarantined else set()
-    if after < place.compacted_seq:
-        rows, reached = read_history(connection, document, place, after, entries)
-    else:
-        rows, reached = _read_updates(connection, document, place, after, entries)
-    rows = [kept for stored in rows if (kept := without_quarantined(stored, entries)) is not None]
+    read = read_history if after < place.compacted_seq else _read_updates
+    rows, reached = read(connection, document, place, after)
     return Batch((place.id, place.epoch), reached, place.last_seq, rows)
 
 
 def _read_updates(
-    connection: Connection, document: str, place: Place, after: int, put_aside: set[tuple[int, int]]
+    connection: Connection, document: str, place: Place, after: int
 ) -> tuple[list[StoredRow], int]:
-    """Rows of the hot log and the seq that they reach; those put aside as a whole are left out."""
+    """Rows of the hot log without what is put aside, and the seq that they reach."""
     last = _end_of_batch(connection, place.id, after)
+    reached = last if last > after else max(after, place.last_seq)
+    gone = active_entries(connection, place, after, reached)
     # All at once: a cursor left open by an exception would keep SQLite's reader at this state of the database.
     records = connection.execute(_ROWS, {"document": place.id, "after": after, "last": last}).mappings().all()
     rows: list[StoredRow] = []
-    reached = after
     for record in records:
-        reached = _skip_put_aside(reached, record["seq"], put_aside)
-        if record["seq"] != reached + 1:
-            raise DocumentDamaged(document, reached + 1, "missing")
-        reached += 1
-        if (reached, WHOLE_ROW) not in put_aside:
-            rows.append(_checked_row(document, place.epoch, record))
-    if reached == after:
-        reached = _skip_put_aside(reached, place.last_seq + 1, put_aside)
-    if reached == after and reached < place.last_seq:
-        raise DocumentDamaged(document, reached + 1, "missing")
-    if reached > max(after, place.last_seq):
-        raise DocumentDamaged(document, reached, f"lies beyond the end, {place.last_seq}")
+        seq = record["seq"]
+        if seq > after + 1 and not is_gone(gone, seq - 1):
+            raise DocumentDamaged(document, seq - 1, f"missing, from row {after + 1} on")
+        after = seq
+        if not is_gone(gone, seq):
+            kept = without_quarantined(_checked_row(document, place.epoch, record), gone)
+            rows += [] if kept is None else [kept]
+    if after < reached and not is_gone(gone, reached):
+        raise DocumentDamaged(document, reached, f"missing, from row {after + 1} on")
     return rows, reached
-
-
-def _skip_put_aside(reached: int, following: int, put_aside: set[tuple[int, int]]) -> int:
-    """The seq before `following`, if all between are known to be gone."""
-    while reached + 1 < following and (reached + 1, WHOLE_ROW) in put_aside:
-        reached += 1
-    return reached
 
 
 def list_documents(connection: Connection, prefix: str, limit: int, after: str) -> list[str]:

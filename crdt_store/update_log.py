@@ -9,21 +9,36 @@ from dataclasses import dataclass, field
 
 
 class LogUnavailable(Exception):
-    """The store did not answer as it should. A write may have been stored: to repeat it is harmless."""
+    """The store did not answer as it should."""
+
+
+class Unconfirmed(LogUnavailable):
+    """No answer came to a write that was complete: it may have been stored, or not."""
 
 
 class WrongEpoch(LogUnavailable):
     """The document has been deleted or replaced since the writer opened it; nothing was stored."""
 
 
+class BadDocumentName(LogUnavailable):
+    """No document can have this name: it has a NUL, half a surrogate pair or too many bytes. Nothing was done."""
+
+
 class DocumentDamaged(Exception):
-    """The stored row `seq` of a document is missing, or is not what was written. It is never served."""
+    """The stored row `seq` of a document is missing, with all that is missing before it, or is not what was written.
+
+    It is never served.
+    """
 
     def __init__(self, document: str, seq: int, reason: str) -> None:
         super().__init__(f"{document!r}: row {seq}: {reason}")
         self.document = document
         self.seq = seq
         self.reason = reason
+
+
+_MAX_CLIENT_ID = 2**53 - 1  # as in Yjs
+_TIME_LIMIT = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,8 @@ class Update:
 class Row:
     """What one author did to one document within one flush: the unit that is stored and checksummed.
 
-    `author_id` is an id of the users table, `epoch` the one that the author's document had.
+    `author_id` is an id of the users table, `epoch` the one that the author's document had. Client ids have 53 bits,
+    times 64. Raises ValueError.
     """
 
     document: str
@@ -50,6 +66,10 @@ class Row:
     def __post_init__(self) -> None:
         if not self.updates:
             raise ValueError("a row without an update")
+        if self.client_ids and not 0 <= min(self.client_ids) <= max(self.client_ids) <= _MAX_CLIENT_ID:
+            raise ValueError("a client id that is not of 53 bits")
+        if any(not -_TIME_LIMIT <= update.received_at_ms < _TIME_LIMIT for update in self.updates):
+            raise ValueError("a time that is not of 64 bits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +120,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What a compactor has made of the rows that it read after `after`: `rows`, all up to `snapshot.seq`."""
+    """What a compactor has made of the rows that it read after `after`: `rows`, all up to `snapshot.seq`.
+
+    `base_seq`: the seq of the older snapshot to keep, the one that it went on from; None: the newest.
+    """
 
     epoch: int
     after: int
     rows: Sequence[StoredRow]
     snapshot: Snapshot
+    base_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +147,14 @@ WHOLE_ROW = -1
 
 
 class UpdateLog(ABC):
-    """Ordered, durable updates per document."""
+    """Ordered, durable updates per document. Whatever is given a document's name raises BadDocumentName too."""
 
     @abstractmethod
     async def append(self, rows: Sequence[Row]) -> None:
         """Store all rows in one transaction; when this returns they would survive a power cut.
 
-        Rows of one document keep their order. A document exists from its first row on.
-        Raises LogUnavailable, WrongEpoch, DocumentDamaged: nothing was stored.
+        Rows of one document keep their order. A document exists from its first row on. Raises WrongEpoch when
+        nothing was stored, LogUnavailable when all or nothing was.
         """
 
     @abstractmethod
@@ -154,15 +178,21 @@ class UpdateLog(ABC):
     async def compact(self, document: str, compaction: Compaction) -> bool:
         """Make its snapshot the newest one and move exactly its rows to the history, in one transaction.
 
-        False, and nothing done, if somebody else has compacted, deleted or replaced the document meanwhile.
-        The snapshot before is kept: the way back if this one gets damaged. Raises LogUnavailable.
+        False, and nothing done, if these are not all the rows there are between its ends: somebody else has
+        compacted, deleted or replaced the document meanwhile, or has put some of them aside.
+        An older snapshot is kept: the way back if this one gets damaged. Raises LogUnavailable.
         """
 
     @abstractmethod
-    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
+    async def quarantine(
+        self, document: str, entries: Sequence[tuple[int, int, str]], *, epoch: int, compacted_seq: int
+    ) -> bool:
         """For each (seq, position, error): read update number `position` of row `seq` (or WHOLE_ROW) no more.
 
-        Its bytes are kept with the error. All in one transaction; idempotent. Raises LogUnavailable.
+        `epoch`, `compacted_seq`: as the `head` had them that was asked for before the rows were read. False, and
+        nothing done, if they have changed: compaction numbers rows and positions anew.
+        Its bytes are kept with the error. WHOLE_ROW of a row that is missing stands for all that is missing before
+        it; what else there is not is ignored. All in one transaction; idempotent. Raises LogUnavailable.
         """
 
     @abstractmethod
@@ -173,15 +203,17 @@ class UpdateLog(ABC):
     async def replace(self, row: Row, renamed: Mapping[int, int | None]) -> int:
         """Begin a new epoch, in which the row is all that the document holds; return its number.
 
-        `row.epoch` is the epoch that ends, whose rows must all be compacted. `renamed`: all client ids of the old
-        content -> the ids that stand for them in the new one, if any. Raises LogUnavailable, WrongEpoch.
+        `row.epoch` is the epoch that ends, whose rows must all be compacted; a document that was deleted can be
+        put back so. `renamed`: all client ids of the old content -> the ids that stand for them in the new one, if
+        any; those retired earlier may be among them, if nothing stands for them yet. Raises LogUnavailable,
+        WrongEpoch.
         """
 
     @abstractmethod
     async def documents(self, *, prefix: str = "", limit: int = 1000, after: str = "") -> list[str]:
         """At most `limit` names that begin with `prefix` and sort after `after`, in order of code points.
 
-        Raises LogUnavailable.
+        Raises LogUnavailable, ValueError for a negative limit.
         """
 
     @abstractmethod

@@ -1,9 +1,17 @@
 """The one table of what the HTTP API refuses with. docs/errors.md is tested against it."""
 
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
 
 
 class ErrorCode(StrEnum):
@@ -21,19 +29,39 @@ class ErrorCode(StrEnum):
 
     UNAUTHORIZED = "unauthorized", 401, "no token, or one that is not valid"
     FORBIDDEN = "forbidden", 403, "the token's role may not do this here"
-    NOT_FOUND = "not_found", 404, "no such room, document or update"
+    NOT_FOUND = "not_found", 404, "no such path, room, document or update"
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, "this path has no such method"
     UPDATE_INCOMPLETE = "update_incomplete", 409, "the update builds on something that the document has not"
+    UPDATE_CONTRADICTS = (
+        "update_contradicts",
+        409,
+        "the update and the document hold different things under the same ids",
+    )
     TOO_LARGE = "too_large", 413, "a body over the size limit"
     MALFORMED_UPDATE = (
         "malformed_update",
         422,
         "the body is not a Yjs update, or not a document's whole state",
     )
+    INVALID_PARAMETER = "invalid_parameter", 422, "a parameter of the request is missing or not valid"
     UNAVAILABLE = "unavailable", 503, "the store or the document cannot answer now: try again"
 
 
+class ErrorDetail(BaseModel):
+    """The code is for programs; the reason names what was wrong, for people."""
+
+    code: ErrorCode
+    reason: str
+
+
+class ErrorModel(BaseModel):
+    """What every refused request is answered with."""
+
+    error: ErrorDetail
+
+
 class ApiError(Exception):
-    """Answered as `{"error": {"code", "reason"}}`; the reason names what was wrong."""
+    """Answered as an ErrorModel."""
 
     def __init__(self, code: ErrorCode, reason: str) -> None:
         super().__init__(reason)
@@ -41,11 +69,59 @@ class ApiError(Exception):
         self.reason = reason
 
 
-def add_error_handler(app: FastAPI) -> None:
-    """Have `ApiError` answered."""
+_OF_STATUS = {
+    code.status: code for code in (ErrorCode.FORBIDDEN, ErrorCode.NOT_FOUND, ErrorCode.METHOD_NOT_ALLOWED)
+}
+"""For what the framework itself raises."""
 
-    @app.exception_handler(ApiError)
-    async def answer(request: Request, error: ApiError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHORIZED else None
-        body = {"error": {"code": error.code.value, "reason": error.reason}}
-        return JSONResponse(body, status_code=error.code.status, headers=headers)
+_Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def add_error_handlers(
+    app: FastAPI, codes: Mapping[type[Exception], ErrorCode], *, internal: tuple[type[Exception], ...] = ()
+) -> None:
+    """Answer ApiError, what the framework refuses under /api, and these exceptions (with their subclasses).
+
+    `internal`: those whose own words are for the log, not for clients. Call it before any route is added: the API's
+    description then has the ErrorModel with each.
+    """
+    app.router.responses["default"] = {"model": ErrorModel, "description": "Refused"}
+    app.add_exception_handler(ApiError, _answer_api_error)
+    app.add_exception_handler(HTTPException, _answer_framework)
+    app.add_exception_handler(RequestValidationError, _answer_validation)
+    for kind, code in codes.items():
+        app.add_exception_handler(kind, _answer_as(code, is_internal=issubclass(kind, internal)))
+
+
+def _answer(code: ErrorCode, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    body = ErrorModel(error=ErrorDetail(code=code, reason=reason)).model_dump(mode="json")
+    return JSONResponse(body, status_code=code.status, headers=headers)
+
+
+def _answer_as(code: ErrorCode, *, is_internal: bool) -> _Handler:
+    async def answer(request: Request, error: Exception) -> Response:
+        if is_internal:
+            logger.warning("%s: %s", type(error).__name__, error)
+        return _answer(code, code.meaning if is_internal else str(error) or code.meaning)
+
+    return answer
+
+
+async def _answer_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHORIZED else None
+    return _answer(error.code, error.reason, headers)
+
+
+async def _answer_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if not path.startswith("/api/") or error.status_code not in _OF_STATUS:
+        return await http_exception_handler(request, error)
+    return _answer(_OF_STATUS[error.status_code], f"{request.method} {path}: {error.detail}", error.headers)
+
+
+async def _answer_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    reasons = [f"{' '.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+    return _answer(ErrorCode.INVALID_PARAMETER, "; ".join(reasons))

@@ -63,6 +63,6 @@ def add_pages(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
         app.mount("/", StaticFiles(directory=DIST, html=True), name="web")
     else:
 
-        @app.get("/", response_class=HTMLResponse)
+        @app.get("/", response_class=HTMLResponse, include_in_schema=False)
         async def not_built() -> str:
             return _NOT_BUILT

@@ -86,12 +86,24 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _refuse_to_lose_anything()
     for table in ("stale_updates", "quarantine", "clients", "history"):
         op.drop_table(table)
     op.drop_table("snapshots")
     _create_snapshots()
     for name in reversed(_DOCUMENT_COLUMNS):
         op.drop_column("documents", name)
+
+
+def _refuse_to_lose_anything() -> None:
+    """What is compacted is in the tables that go; before this revision nothing was deleted or replaced either."""
+    changed = "compacted_seq > 0 OR deleted OR epoch > 1"
+    count = op.get_bind().scalar(sa.text(f"SELECT count(*) FROM documents WHERE {changed}"))
+    if count:
+        raise RuntimeError(
+            f"{count} documents are compacted, deleted or in a later epoch, which revision 0001 cannot keep: "
+            "nothing was changed; restore a backup instead"
+        )
 
 
 def _create_snapshots(*more: sa.Column[bytes]) -> None:

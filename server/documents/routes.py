@@ -1,8 +1,5 @@
-"""`/api/documents/{room}`: documents as a whole, over HTTP."""
+"""Documents as a whole, over HTTP (docs/documents.md)."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -13,15 +10,14 @@ from auth.tokens import TokenIssuer
 from crdt_store.compaction import CondenseFailed
 from crdt_store.stale_updates import StaleUpdate
 from crdt_store.update_log import DocumentDamaged, LogUnavailable, Quarantined
-from server.api_errors import ApiError, ErrorCode, add_error_handler
+from server.api_errors import ApiError, ErrorCode, add_error_handlers
 from server.documents.access import Access, access
-from server.documents.service import Documents, NoSuchUpdate, UpdateRefused
+from server.documents.service import Documents, NoSuchUpdate, UpdateContradicts, UpdateRefused
+from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate
 from server.rooms.room import RoomBusy, UpdateIncomplete
 from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
 from server.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _BINARY = "application/octet-stream"
 _MAX_ID_DIGITS = 18  # what a database's integers hold
@@ -30,17 +26,24 @@ _CODES: dict[type[Exception], ErrorCode] = {
     NoSuchUpdate: ErrorCode.NOT_FOUND,
     UpdateRefused: ErrorCode.MALFORMED_UPDATE,
     MalformedUpdate: ErrorCode.MALFORMED_UPDATE,
+    UpdateContradicts: ErrorCode.UPDATE_CONTRADICTS,
     UpdateIncomplete: ErrorCode.UPDATE_INCOMPLETE,
     RoomBusy: ErrorCode.UNAVAILABLE,
     RoomUnavailable: ErrorCode.UNAVAILABLE,
     LogUnavailable: ErrorCode.UNAVAILABLE,
     DocumentDamaged: ErrorCode.UNAVAILABLE,
     CondenseFailed: ErrorCode.UNAVAILABLE,
+    EngineFailure: ErrorCode.UNAVAILABLE,
 }
+_INTERNAL = (LogUnavailable, DocumentDamaged, EngineFailure)
 
 
 class DocumentModel(BaseModel):
-    """`last_seq` counts the rows of its log; a snapshot of `snapshot_bytes` stands for those to `compacted_seq`."""
+    """`last_seq` is the number of its newest row, counted on from epoch to epoch.
+
+    Rows up to `compacted_seq` are not read any more: a snapshot of `snapshot_bytes` stands for those of this epoch.
+    There is none, of 0 bytes, as long as all of them belong to earlier ones.
+    """
 
     room: str
     epoch: int
@@ -94,63 +97,22 @@ class QuarantinedModel(BaseModel):
 
 
 def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
-    """Add the routes; `app.state` has `documents` and `users` while the server serves."""
-    StaleId = Annotated[int, Depends(_stale_id)]  # noqa: N806 - a type
-    router = APIRouter(prefix="/api/documents/{room:path}")
+    """Add the routes; `app.state` has `documents` and `users` while the server serves.
+
+    They come before all others of the app, and bring the handlers of its errors.
+    """
+    add_error_handlers(app, _CODES, internal=_INTERNAL)
+    # A room may hold slashes, and so may end like any path. Whatever else a path says stands in front, in a fixed
+    # number of segments, and the room is all the rest: no path can be read in two ways.
+    router = APIRouter(prefix="/api")
     Reader = Annotated[Access, Depends(access(settings, tokens, Action.READ))]  # noqa: N806 - a type
     Admin = Annotated[Access, Depends(access(settings, tokens, Action.REPLACE))]  # noqa: N806 - a type
+    StaleId = Annotated[int, Depends(_stale_id)]  # noqa: N806 - a type
 
-    @router.get("/update", response_class=Response)
-    async def export(request: Request, reader: Reader) -> Response:
-        """All of the document as one Yjs update: a copy to keep."""
-        with _errors():
-            return Response(await _documents(request).export(reader.room), media_type=_BINARY)
-
-    @router.put("/update")
-    async def replace(request: Request, admin: Admin) -> EpochModel:
-        """Begin a new epoch, in which this Yjs update is all that the document holds."""
-        update = await _body(request, settings.max_message_bytes)
-        with _errors():
-            user_id = await _user_id(request, admin)
-            return EpochModel(epoch=await _documents(request).replace(admin.room, update, user_id))
-
-    @router.get("/stale-updates")
-    async def stale_updates(request: Request, admin: Admin) -> list[StaleUpdateModel]:
-        """What clients of earlier epochs wanted to bring, and is kept aside."""
-        with _errors():
-            return [StaleUpdateModel.of(s) for s in await _documents(request).stale_updates(admin.room)]
-
-    @router.get("/stale-updates/{stale_id}", response_class=Response)
-    async def stale_update(request: Request, admin: Admin, stale_id: StaleId) -> Response:
-        """One of them, as a Yjs update."""
-        with _errors():
-            data = await _documents(request).stale_update(admin.room, stale_id)
-            return Response(data, media_type=_BINARY)
-
-    @router.post("/stale-updates/{stale_id}/merge", status_code=204)
-    async def merge(request: Request, admin: Admin, stale_id: StaleId) -> None:
-        """Merge it into the document."""
-        with _errors():
-            user_id = await _user_id(request, admin)
-            await _documents(request).merge_stale(admin.room, stale_id, user_id)
-
-    @router.delete("/stale-updates/{stale_id}", status_code=204)
-    async def discard(request: Request, admin: Admin, stale_id: StaleId) -> None:
-        """Discard it."""
-        with _errors():
-            await _documents(request).discard_stale(admin.room, stale_id)
-
-    @router.get("/quarantine")
-    async def quarantine(request: Request, admin: Admin) -> list[QuarantinedModel]:
-        """Stored updates that are no part of the document, since they could not be applied."""
-        with _errors():
-            return [QuarantinedModel.of(e) for e in await _documents(request).quarantined(admin.room)]
-
-    @router.get("")
+    @router.get("/documents/{room:path}")
     async def describe(request: Request, reader: Reader) -> DocumentModel:
         """What is stored of the document."""
-        with _errors():
-            info = await _documents(request).describe(reader.room)
+        info = await _documents(request).describe(reader.room)
         return DocumentModel(
             room=reader.room.canonical,
             epoch=info.epoch,
@@ -159,14 +121,50 @@ def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -
             snapshot_bytes=info.snapshot_bytes,
         )
 
-    @router.delete("", status_code=204)
+    @router.delete("/documents/{room:path}", status_code=204)
     async def delete(request: Request, admin: Admin) -> None:
         """Remove the document and its history for good; written again it begins a new epoch."""
-        with _errors():
-            await _documents(request).delete(admin.room)
+        await _documents(request).delete(admin.room)
+
+    @router.get("/copies/{room:path}", response_class=Response)
+    async def export(request: Request, reader: Reader) -> Response:
+        """All of the document as one Yjs update: a copy to keep."""
+        return Response(await _documents(request).export(reader.room), media_type=_BINARY)
+
+    @router.put("/copies/{room:path}")
+    async def replace(request: Request, admin: Admin) -> EpochModel:
+        """Begin a new epoch, in which this Yjs update is all that the document holds."""
+        update = await _body(request, settings.max_message_bytes)
+        user_id = await _user_id(request, admin)
+        return EpochModel(epoch=await _documents(request).replace(admin.room, update, user_id))
+
+    @router.get("/stale-updates/{room:path}")
+    async def stale_updates(request: Request, admin: Admin) -> list[StaleUpdateModel]:
+        """What clients of earlier epochs wanted to bring, and is kept aside."""
+        return [StaleUpdateModel.of(stale) for stale in await _documents(request).stale_updates(admin.room)]
+
+    @router.get("/stale-update/{stale_id}/{room:path}", response_class=Response)
+    async def stale_update(request: Request, admin: Admin, stale_id: StaleId) -> Response:
+        """One of them, as a Yjs update."""
+        return Response(await _documents(request).stale_update(admin.room, stale_id), media_type=_BINARY)
+
+    @router.post("/stale-update/{stale_id}/{room:path}", status_code=204)
+    async def merge(request: Request, admin: Admin, stale_id: StaleId) -> None:
+        """Merge it into the document."""
+        user_id = await _user_id(request, admin)
+        await _documents(request).merge_stale(admin.room, stale_id, user_id)
+
+    @router.delete("/stale-update/{stale_id}/{room:path}", status_code=204)
+    async def discard(request: Request, admin: Admin, stale_id: StaleId) -> None:
+        """Discard it."""
+        await _documents(request).discard_stale(admin.room, stale_id)
+
+    @router.get("/quarantine/{room:path}")
+    async def quarantine(request: Request, admin: Admin) -> list[QuarantinedModel]:
+        """Stored updates that are no part of the document, since they could not be applied."""
+        return [QuarantinedModel.of(entry) for entry in await _documents(request).quarantined(admin.room)]
 
     app.include_router(router)
-    add_error_handler(app)
 
 
 def _documents(request: Request) -> Documents:
@@ -193,18 +191,3 @@ async def _body(request: Request, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise ApiError(ErrorCode.TOO_LARGE, f"more than {max_bytes} bytes (max_message_bytes)")
     return bytes(body)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except tuple(_CODES) as error:
-        code = next(code for kind, code in _CODES.items() if isinstance(error, kind))
-        reason = str(error)
-        if not reason or isinstance(error, LogUnavailable | DocumentDamaged):
-            logger.warning(
-                "%s: %s", type(error).__name__, reason
-            )  # the store's own words are not for clients
-            reason = code.meaning
-        raise ApiError(code, reason) from error

@@ -1,15 +1,19 @@
 """Documents as a whole: what there is of one, a copy of it, another content in its place, and what was put aside."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crdt_store.compaction import Compactor, Condense
 from crdt_store.group_commit import GroupCommit
 from crdt_store.stale_updates import StaleUpdate, StaleUpdates
-from crdt_store.update_log import Quarantined, Row, Update, UpdateLog
+from crdt_store.update_log import Head, Quarantined, Row, Update, UpdateLog
 from server.documents.absent_author import AbsentAuthor
+from server.protocol.contradictions import contradicted
 from server.protocol.merge_updates import merge_updates
 from server.protocol.rename_clients import clients_of, new_names, rename_clients
+from server.protocol.split_update import split_ready
 from server.protocol.update_shape import MalformedUpdate, check_update
 from server.rooms.loading import load_document
 from server.rooms.names import RoomName
@@ -23,13 +27,17 @@ class UpdateRefused(Exception):
     """The update is not a document's whole state; the message says what is wrong with it."""
 
 
+class UpdateContradicts(Exception):
+    """The update and the document hold different things under the same ids: merged, one of them would vanish."""
+
+
 class NoSuchUpdate(Exception):
     """There is no update of that number aside."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """`last_seq` counts its rows, the first `compacted_seq` of which its snapshot (`snapshot_bytes`) stands for."""
+    """`last_seq`: of its newest row, over all epochs. A snapshot stands for this epoch's up to `compacted_seq`."""
 
     epoch: int
     last_seq: int
@@ -38,7 +46,7 @@ class DocumentInfo:
 
 
 class Documents:
-    """Every method raises LogUnavailable, and NoSuchRoom for a document that does not exist."""
+    """Every method raises LogUnavailable; what needs a document raises NoSuchRoom if it does not exist."""
 
     def __init__(
         self,
@@ -78,23 +86,30 @@ class Documents:
     async def replace(self, name: RoomName, update: bytes, user_id: int) -> int:
         """Begin a new epoch with this content, under new client ids; return its number.
 
-        Whoever holds the old content finds out when coming back. Raises UpdateRefused, CondenseFailed.
+        Whoever holds the old content finds out when coming back; a document that never was is made.
+        Raises UpdateRefused, CondenseFailed.
         """
         content = await self._whole(update)
         key = name.canonical
         async with self._rooms.vacate(name):
             head = await self._log.head(key)
-            held = (await load_document(self._log, key)).document.contents.state.keys()
-            clients = clients_of(check_update(content))
-            names = new_names(clients, clients | held | head.retired.keys(), self._random_client_id)
+            document = (await load_document(self._log, key)).document
+            held = document.contents.state.keys()
+            plan = await asyncio.to_thread(
+                _plan_restore,
+                content,
+                document.encode_since(_EMPTY_STATE_VECTOR),
+                head,
+                self._random_client_id,
+            )
             now_ms = int(self._now_seconds() * 1000)
-            row = Row(key, user_id, (), (Update(rename_clients(content, names), now_ms),), head.epoch)
-            if not await self._log.exists(key):
+            row = Row(key, user_id, (), (Update(plan.content, now_ms),), head.epoch)
+            if await self._log.exists(key):
+                await self._compactor.compact(key)
+            elif head.epoch == 1:  # it never was
                 await self._log.append([row])
                 return head.epoch
-            await self._compactor.compact(key)
-            renamed = {_latest_name(old, head.retired): new for old, new in names.items()}
-            return await self._log.replace(row, dict.fromkeys(held) | renamed)
+            return await self._log.replace(row, dict.fromkeys(held) | plan.renamed)
 
     async def delete(self, name: RoomName) -> None:
         """Remove it and its history; whoever writes it again begins a new epoch."""
@@ -120,14 +135,16 @@ class Documents:
 
         Of a document that was restored this brings back what the client had; beside one that was made anew it puts
         the old content. If its author is unknown, `user_id` counts as such.
-        Raises NoSuchUpdate, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete.
+        Raises NoSuchUpdate, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete, UpdateContradicts.
         """
         stale, data = await self._get_stale(name, stale_id)
-        names = _current_names((await self._log.head(name.canonical)).retired)
-        update = rename_clients(data, names)
         async with self._rooms.visit(name, may_create=True) as room:
-            author = AbsentAuthor(stale.author_id or user_id)
-            room.merge(author, update)
+            head = await self._log.head(name.canonical)
+            if head.epoch != room.epoch or room.is_rebuilding:
+                raise RoomBusy
+            content = room.document.encode_since(_EMPTY_STATE_VECTOR)
+            update = await asyncio.to_thread(_in_current_names, data, head.retired, content)
+            room.merge(AbsentAuthor(stale.author_id or user_id), update)
             await self._commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
@@ -152,14 +169,51 @@ class Documents:
 
     async def _whole(self, update: bytes) -> bytes:
         """The same, tried in another process. Raises UpdateRefused, CondenseFailed."""
-        try:
-            check_update(update)
-        except MalformedUpdate as error:
-            raise UpdateRefused(str(error)) from error
+        await asyncio.to_thread(_check_whole, update)
         condensed = await self._condense(None, [update])
         if condensed.faults:
             raise UpdateRefused(condensed.faults[0].error)
-        return merge_updates(condensed.updates)
+        return await asyncio.to_thread(merge_updates, condensed.updates)
+
+
+# Walking all structs of a large document takes a while: what follows runs in threads.
+
+
+def _check_whole(update: bytes) -> None:
+    """Raises UpdateRefused."""
+    try:
+        check_update(update)
+    except MalformedUpdate as error:
+        raise UpdateRefused(str(error)) from error
+    _, rest = split_ready(update, {})
+    if rest is not None:
+        raise UpdateRefused("part of it builds on something that it does not hold")
+
+
+class _Restore(NamedTuple):
+    """The content under its new ids, and which ids of the old content they stand for."""
+
+    content: bytes
+    renamed: dict[int, int | None]
+
+
+def _plan_restore(
+    content: bytes, current: bytes, head: Head, random_client_id: Callable[[], int]
+) -> _Restore:
+    clients = clients_of(check_update(content))
+    taken = clients | clients_of(check_update(current)) | head.retired.keys()
+    names = new_names(clients, taken, random_client_id)
+    others = contradicted(content, current)  # the same id, used by another program for something else
+    renamed = {_latest_name(old, head.retired): new for old, new in names.items() if old not in others}
+    return _Restore(rename_clients(content, names), dict(renamed))
+
+
+def _in_current_names(data: bytes, retired: Mapping[int, int | None], content: bytes) -> bytes:
+    """A stale update under the ids that stand for its own now. Raises UpdateContradicts."""
+    update = rename_clients(data, _current_names(retired))
+    if contradicted(update, content):
+        raise UpdateContradicts
+    return update
 
 
 def _current_names(retired: Mapping[int, int | None]) -> dict[int, int]:

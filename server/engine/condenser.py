@@ -23,6 +23,10 @@ _CRASHES = frozenset(
 )
 
 
+class EngineKeepsFailing(CondenseFailed):
+    """Update after update makes the engine crash or hang: whoever loads the document shares the fate of the child."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condensed:
     """`updates`, to be applied in order, say all that was given, but for what is at fault (indexes, ascending)."""
@@ -108,7 +112,7 @@ class Condenser:
                 hung = death.signal == signal.SIGPROF
                 error_text = "the engine hung" if hung else f"the engine crashed: {death}"
                 culprits.append(Fault(death.step, error_text))
-        raise CondenseFailed(f"the engine failed {_ATTEMPTS} times, last on update {culprits[-1].index}")
+        raise EngineKeepsFailing(f"the engine failed {_ATTEMPTS} times, last on update {culprits[-1].index}")
 
     async def _attempt(
         self, work: "_Work", *, careful: bool = False, known_faults: Sequence[Fault] = ()

@@ -7,13 +7,13 @@ Only `text` reads: yrs loops for ever when an array is read that holds a string 
 arrange, and panics when a root is read as a type that it is not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pycrdt import Doc, Text
 
 from server.protocol.contents import Contents
 from server.protocol.id_set import read_id_set
-from server.protocol.merge_updates import merge_updates
+from server.protocol.merge_updates import join_updates, merge_updates
 from server.protocol.originals import Originals
 from server.protocol.placement import Placement
 from server.protocol.split_update import in_parts, split_ready
@@ -28,6 +28,8 @@ _BATCH = 1000
 _LARGE_BYTES, _MAX_STRUCTS = 4096, 1000
 """yrs takes time and memory by the square of an update's structs: 29 s and 3 GB for 100,000 of one character each."""
 
+
+_MAX_ENCODED = 4
 
 _NO_STRUCTS = 1
 """Where the deletions begin in an update without structs."""
@@ -58,6 +60,8 @@ class Document:
         self._placement = Placement()
         self._guard = guard or SurrogateGuard()
         self._originals = Originals()
+        self._encoded: dict[bytes, bytes] = {}
+        """State vector -> what `encode_since` said, of late and of some size: those who return together ask alike."""
 
     @classmethod
     def load(cls, updates: Sequence[bytes], guard: SurrogateGuard | None = None) -> "Document":
@@ -145,6 +149,7 @@ class Document:
             raise _as_failure(error) from error
         self._originals.admit(update, shape)
         self.contents.advance(shape)
+        self._encoded.clear()
 
     def _parts(self, update: bytes) -> list[bytes]:
         return [update] if len(update) < _LARGE_BYTES else in_parts(update, self.contents.state, _MAX_STRUCTS)
@@ -161,11 +166,33 @@ class Document:
 
     def encode_since(self, state_vector: bytes) -> bytes:
         """One update with all that a replica of that (checked) state vector lacks. Raises EngineFailure."""
+        update = self._encoded.get(state_vector)
+        if update is None:
+            update = self._encode_whole(state_vector) if self._originals else self._encode(state_vector)
+            if len(update) >= _LARGE_BYTES:
+                if len(self._encoded) == _MAX_ENCODED:
+                    self._encoded.clear()
+                self._encoded[state_vector] = update
+        return update
+
+    def _encode(self, state_vector: bytes) -> bytes:
         try:
-            update = self.ydoc.get_update(state_vector)
+            return self.ydoc.get_update(state_vector)
         except BaseException as error:
             raise _as_failure(error) from error
-        return self._originals.restore(update)
+
+    def _encode_whole(self, state_vector: bytes) -> bytes:
+        """With what the engine does not keep. Only of clients that wrote such values each struct is looked at."""
+        state, wanted = self.contents.state, check_state_vector(state_vector)
+        clients = self._originals.clients
+        others = wanted | {client: state[client] for client in clients}
+        theirs = state | {client: wanted.get(client, 0) for client in clients}
+        deletions_bytes = len(self._encode(write_state_vector(state))) - _NO_STRUCTS
+        return join_updates(
+            self._encode(write_state_vector(others)),
+            self._originals.restore(self._encode(write_state_vector(theirs))),
+            deletions_bytes,
+        )
 
     def encode_of_clients(self, client_ids: Iterable[int]) -> bytes:
         """One update with every struct of these clients, and all deletions. Raises EngineFailure."""
@@ -179,7 +206,7 @@ class Document:
             raise _as_failure(error) from error
 
 
-def write_state_vector(state: dict[int, int]) -> bytes:
+def write_state_vector(state: Mapping[int, int]) -> bytes:
     """Encode client id -> next clock."""
     known = [(client, clock) for client, clock in state.items() if clock > 0]
     return var_uint(len(known)) + b"".join(var_uint(client) + var_uint(clock) for client, clock in known)

@@ -4,6 +4,7 @@ A log that is whole is loaded as ever, in large batches. Only when that fails do
 itself: a poisoned one is left out, and so is what never gets ready without it.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,8 @@ from server.engine.document import Document, EngineFailure, Incomplete, MustRebu
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import MalformedUpdate, check_update
 from server.protocol.varint import MalformedBytes
+
+logger = logging.getLogger(__name__)
 
 BUILDS_ON_MISSING = "builds on an update that is missing"
 
@@ -135,4 +138,9 @@ def _apply_all(
                 if rest is not None:
                     waiting.append((index, rest))
         queue = waiting
+    for index, rest in queue:
+        if index in partly:  # not a fault: the update is needed for the part that is there
+            logger.error(
+                "%d bytes of update %d build on something missing and are left out", len(rest), index
+            )
     return document, faults | {index: BUILDS_ON_MISSING for index, _ in queue if index not in partly}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from server.protocol.id_set import IdSet
 from server.protocol.structs import SKIP, Struct, in_order, read_structs, write_update
+from server.protocol.varint import read_var_uint, var_uint
 
 
 def merge_updates(updates: Sequence[bytes]) -> bytes:
@@ -26,6 +27,15 @@ def merge_updates(updates: Sequence[bytes]) -> bytes:
         if deleted:
             deletes += deleted
     return write_update(in_order(structs), IdSet(deletes))
+
+
+def join_updates(first: bytes, second: bytes, deletions_bytes: int) -> bytes:
+    """One update of two that hold different clients, and the same deletions in as many bytes at their ends."""
+    sections, start = read_var_uint(first, 0)
+    more, second_start = read_var_uint(second, 0)
+    return b"".join(
+        (var_uint(sections + more), first[start : len(first) - deletions_bytes], second[second_start:])
+    )
 
 
 def diff_update(update: bytes, state: Mapping[int, int]) -> bytes:

@@ -7,7 +7,7 @@ struct, they take its place.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from server.protocol.any_shape import skip_buf, walk_any, walk_json
 from server.protocol.structs import ANY, DOC, EMBED, FORMAT, Struct, read_structs
@@ -28,6 +28,11 @@ class Originals:
 
     def __bool__(self) -> bool:
         return bool(self._values)
+
+    @property
+    def clients(self) -> Collection[int]:
+        """Who wrote them."""
+        return self._values.keys()
 
     def admit(self, update: bytes, shape: UpdateShape) -> None:
         """Take note of an update that the engine has integrated, and that holds nothing it had before.

@@ -52,6 +52,12 @@ class Struct:
         _, start = read_var_uint(self.source, self.content)
         return self.source[start : self.end].decode()
 
+    @property
+    def values(self) -> bytes:
+        """The values of an ANY or JSON struct, one behind the other."""
+        _, start = read_var_uint(self.source, self.content)
+        return self.source[start : self.end]
+
     def cut(self, offset: int) -> "Struct":
         """What is left from the clock `clock + offset` on, for 0 < offset < length, as Yjs writes it.
 

@@ -6,6 +6,7 @@ other member at once. The base class' own `awareness` stays unused: it neither g
 """
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -38,9 +39,13 @@ from server.rooms.member import Member
 from server.rooms.names import RoomName
 from server.rooms.presence import Presence
 from server.rooms.roster import Roster
+from server.rooms.threshold import Threshold
 
 logger = logging.getLogger(__name__)
 
+_CLOSED = "the room was closed"
+_COSTLY_SECONDS, _ANSWER_SHARE = 0.02, 4
+"""A member whose answer took longer than this to encode is not read for so many times as long."""
 
 _REBUILD_SHARE = 10
 """A member that makes the room rebuild its document waits this many times as long as that took."""
@@ -51,7 +56,7 @@ class UpdateIncomplete(Exception):
 
 
 class RoomBusy(Exception):
-    """The document is being built anew: try again in a moment."""
+    """The document is being built anew, or replaced: try again in a moment."""
 
 
 class RoomOwner(Protocol):
@@ -72,10 +77,11 @@ class RoomOwner(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Answer:
-    """A SyncStep2 for a replica at `state` (client id -> next clock)."""
+    """A SyncStep2 for a replica at `state` (client id -> next clock); `message` is outdated when it asks for more."""
 
     state: Mapping[int, int]
     message: bytes
+    is_outdated: bool = False
 
 
 class Room(YRoom):
@@ -100,7 +106,8 @@ class Room(YRoom):
         self.is_rebuilding = False
         self._rebuild_cause: Member | None = None
         self._authors: dict[int, int] = {}
-        self._strangers: set[Member] = set()
+        self._threshold = Threshold(max_held_bytes)
+        self._is_over = False
         self._load(loaded)
         self._after_commit = AfterCommit()
         self._held = HeldUpdates(max_held_bytes)
@@ -124,10 +131,13 @@ class Room(YRoom):
 
         Where there has been an earlier epoch, it is sent nothing of the document before it has shown what it has.
         """
+        if self._is_over:
+            member.close(CloseCode.SERVICE_RESTART, _CLOSED)
+            return
         if self.is_rebuilding:
             member.pause()
         if self._stale_ids:
-            self._strangers.add(member)
+            self._threshold.add(member)
             member.deliver(Frame(self._question()))
         else:
             self.members.add(member)
@@ -136,31 +146,54 @@ class Room(YRoom):
 
     def _admit(self, member: Member) -> None:
         """A member whose replica belongs to this epoch."""
-        if member in self._strangers:
-            self._strangers.remove(member)
+        if member in self._threshold:
+            awareness = self._threshold.admit(member)
             self.members.add(member)
             self.presence.tell(member)
+            if awareness:
+                self.receive_awareness(member, awareness)
+
+    def _turn_away(self, member: Member) -> None:
+        """A member whose replica is of an earlier epoch: it is sent nothing more, and asked for what it has."""
+        if self.members.remove(member):
+            self._forget(member)
+            member.deliver(Frame(self._question()))
+        self._threshold.mark_stale(member)
+
+    def _keep_aside(self, member: Member, answer: bytes | None) -> None:
+        """Keep what a stale member has brought, then send it away."""
+        update = self._threshold.take_leave(member, answer)
+        if update is not None:
+            self._owner.keep_stale(self, member, update)
+        else:
+            member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; nothing of yours was kept")
+
+    def give_up_stale(self, member: Member) -> None:
+        """The member has been silent for long: if it still owes what it has of an earlier epoch, it goes."""
+        if self._threshold.is_stale(member) and not self._threshold.is_leaving(member):
+            self._keep_aside(member, None)
 
     def leave(self, member: Member) -> None:
         """Take leave on the member's behalf, and keep nothing of it."""
-        if member in self._strangers:
-            self._strangers.remove(member)
-        elif not self.members.remove(member):
+        if not (self._threshold.remove(member) or self.members.remove(member)):
             return
+        self._forget(member)
+        if self.is_empty:
+            self._owner.emptied(self)
+
+    def _forget(self, member: Member) -> None:
         self._held.drop(member)
         self._resync_asked.discard(member)
         self._waiting_answers.pop(member, None)
         self.presence.leave(member)
-        if self.is_empty:
-            self._owner.emptied(self)
 
     @property
     def is_empty(self) -> bool:
         """Whether nobody is here."""
-        return not (len(self.members) or self._strangers)
+        return not (len(self.members) or len(self._threshold))
 
     def _everybody(self) -> tuple[Member, ...]:
-        return (*self.members, *self._strangers)
+        return (*self.members, *self._threshold.members())
 
     def caught_up(self, member: Member) -> None:
         """The member has read what it was sent: make up for what it missed meanwhile."""
@@ -175,28 +208,43 @@ class Room(YRoom):
         """Send what a replica with this state vector lacks. Raises MalformedUpdate, StaleReplica.
 
         It leaves once all of it is committed: clients take their own structs in it for saved. One answer waits for
-        each member, however often it asks; it holds what any of its questions asked for.
+        each member, however often it asks; one that holds what all of these questions asked for follows.
         """
         state = check_state_vector(state_vector)
         if not self._stale_ids.isdisjoint(state):
+            self._turn_away(member)
             raise StaleReplica
+        if self._threshold.is_leaving(member):
+            return
         self._admit(member)
         waiting = self._waiting_answers.get(member)
         if waiting is not None:
-            state = {client: min(clock, waiting.state.get(client, 0)) for client, clock in state.items()}
-            state_vector = write_state_vector(state)
+            known = waiting.state
+            waiting.state = {client: min(clock, known.get(client, 0)) for client, clock in state.items()}
+            waiting.is_outdated = True
+        else:
+            self._prepare_answer(member, state)
+
+    def _prepare_answer(self, member: Member, state: Mapping[int, int]) -> None:
+        began = time.perf_counter()
         try:
-            answer = _Answer(state, sync_step_2(self.document.encode_since(state_vector)))
+            answer = _Answer(state, sync_step_2(self.document.encode_since(write_state_vector(state))))
         except EngineFailure as error:
             self._rebuild(error)
-            self._after_rebuild.append(partial(self.answer_sync, member, state_vector))
+            self._after_rebuild.append(partial(self._prepare_answer, member, state))
             return
+        cost_seconds = time.perf_counter() - began
+        if cost_seconds > _COSTLY_SECONDS:
+            member.slow_down(cost_seconds * _ANSWER_SHARE)
         self._waiting_answers[member] = answer
         self.when_committed(partial(self._send_answer, member, answer))
 
     def _send_answer(self, member: Member, answer: "_Answer") -> None:
-        if self._waiting_answers.get(member) is answer:  # else another one, which holds more, is on its way
+        if self._waiting_answers.get(member) is answer:  # else it has left
             del self._waiting_answers[member]
+            if answer.is_outdated:
+                self._prepare_answer(member, answer.state)
+                return
             starts = {client: answer.state.get(client, 0) for client in self.document.contents.state}
             self.members.send(member, answer.message, starts)
             answer.message = b""
@@ -205,8 +253,10 @@ class Room(YRoom):
         """Take in an edit, or a SyncStep2 (`is_reply`). Raises MalformedUpdate, ForeignClientId.
 
         The author hears of it again once it is committed; if something before it is missing, once that has come.
-        What belongs to an earlier epoch is kept aside, and its author sent away.
+        What belongs to an earlier epoch is kept aside, and its author sent away once it has answered with all of it.
         """
+        if self._threshold.is_leaving(member):
+            return
         try:
             verdict = judge(
                 update,
@@ -217,8 +267,14 @@ class Room(YRoom):
                 relayable=self.relayable,
                 stale=self._stale_ids,
             )
+            if self._threshold.is_stale(member):
+                raise StaleReplica
         except StaleReplica:
-            self._owner.keep_stale(self, member, update)
+            self._turn_away(member)
+            if is_reply:
+                self._keep_aside(member, update)
+            else:
+                self._threshold.hold(member, update)
             return
         self._admit(member)
         if is_reply:
@@ -238,7 +294,7 @@ class Room(YRoom):
 
         Raises MalformedUpdate, UpdateIncomplete, RoomBusy; it is stored once the journal says so.
         """
-        if self.is_rebuilding:
+        if self.is_rebuilding or self._is_over:
             raise RoomBusy
         verdict = judge(update, self.document.contents, lambda _: None, user_id=author.user_id, is_reply=True)
         if verdict.rest is not None:
@@ -373,7 +429,8 @@ class Room(YRoom):
 
     def receive_awareness(self, member: Member, data: bytes) -> None:
         """Take in awareness entries and tell the others what is news. Raises MalformedAwareness."""
-        if member in self._strangers:
+        if member in self._threshold:
+            self._threshold.show(member, data)
             return
         self.presence.receive(member, data, may_own=partial(self._may_use, member))
         own_id = self.presence.own_id(member)
@@ -426,9 +483,10 @@ class Room(YRoom):
 
     def dismiss(self) -> None:
         """Send everybody away; who comes back opens the room anew."""
-        self._dismiss(CloseCode.SERVICE_RESTART, "the room was closed")
+        self._dismiss(CloseCode.SERVICE_RESTART, _CLOSED)
 
     def _dismiss(self, code: CloseCode, reason: str) -> None:
+        self._is_over = True
         self._owner.failed(self)
         for member in self._everybody():
             member.close(code, reason)

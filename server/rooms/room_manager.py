@@ -13,10 +13,11 @@ from typing import Any, Self
 from pycrdt import Channel
 from pycrdt.websocket import WebsocketServer, YRoom
 
-from crdt_store.compaction import Compactor
+from crdt_store.compaction import Compactor, CondenseFailed
 from crdt_store.group_commit import GroupCommit
 from crdt_store.stale_updates import StaleUpdates, TooManyStaleUpdates
 from crdt_store.update_log import LogUnavailable, UpdateLog
+from server.engine.condenser import EngineKeepsFailing
 from server.engine.document import Document
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
@@ -67,6 +68,7 @@ class RoomManager(WebsocketServer):
         self._max_held_bytes = max_held_bytes
         self._now_seconds = now_seconds
         self._is_recovering = is_recovering
+        self._recovered: set[str] = set()
         self.has_opened = False
         self._lost_edits: set[str] = set()  # documents of which shown edits were not committed, in this run
         self._opening: dict[str, asyncio.Future[Room]] = {}
@@ -115,8 +117,7 @@ class RoomManager(WebsocketServer):
         key = name.canonical
         try:
             if name.has_document:
-                if self._is_recovering:  # what ended the last run may be in this document: first elsewhere
-                    await self._compactor.compact(key)
+                await self._recover(key)
                 loaded = await load_document(self._log, key, compactor=self._compactor)
                 if self._is_recovering or key in self._lost_edits:
                     loaded.relayable.update(loaded.authors)
@@ -142,6 +143,18 @@ class RoomManager(WebsocketServer):
         finally:
             del self._opening[key]
             opening.cancel()
+
+    async def _recover(self, key: str) -> None:
+        """What ended the last run may be in this document: load it elsewhere first, once."""
+        if not self._is_recovering or key in self._recovered:
+            return
+        try:
+            await self._compactor.compact(key)
+        except EngineKeepsFailing:
+            raise
+        except CondenseFailed as error:  # a lack of memory, of time, of processes
+            logger.warning("%s is opened without having been tried elsewhere: %s", key, error)
+        self._recovered.add(key)
 
     @asynccontextmanager
     async def vacate(self, name: RoomName) -> AsyncIterator[None]:
@@ -187,8 +200,10 @@ class RoomManager(WebsocketServer):
 
     def keep_stale(self, room: Room, member: Member, update: bytes) -> None:
         """Keep what a member of an earlier epoch brings, then send the member away."""
-        member.pause()
-        self._start(self._keep_stale, room.name.canonical, member, update)
+        try:
+            self._start(self._keep_stale, room.name.canonical, member, update)
+        except RoomUnavailable:
+            member.close(CloseCode.SERVICE_RESTART, "the server is stopping")
 
     async def _keep_stale(self, key: str, member: Member, update: bytes) -> None:
         try:

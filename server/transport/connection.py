@@ -44,9 +44,6 @@ _MESSAGE_COST_BYTES = 512
 _MESSAGES_PER_RELEASE = 64
 """A client's share of one turn: so many bytes, a message counted as if it had these more; some milliseconds."""
 
-_STALE_REPLY_SECONDS = 10.0
-"""A client of an earlier epoch has this long to bring what it has, before it is sent away."""
-
 _MAX_UNANSWERED = 16
 """Questions of one client that may wait for a commit; then it is not read until they are answered."""
 
@@ -84,7 +81,6 @@ class Connection:
         "_pending_statuses",
         "_room",
         "_socket",
-        "_stale_timer",
         "_turn",
         "_turn_bytes",
         "_unanswered",
@@ -115,7 +111,6 @@ class Connection:
         self._pauses = 0
         self._pending_statuses = 0
         self._unanswered = 0
-        self._stale_timer: asyncio.TimerHandle | None = None
         self._turn = 0.0
         self._turn_bytes = 0
         self._socket: Socket | None = None  # None again once closed
@@ -236,10 +231,6 @@ class Connection:
         except StaleReplica as stale:
             if not self._grant.allows(Action.WRITE):
                 self.refuse(CloseCode.HISTORY_CHANGED, str(stale))
-            elif self._stale_timer is None:
-                self._stale_timer = asyncio.get_running_loop().call_later(
-                    _STALE_REPLY_SECONDS, self.refuse, CloseCode.HISTORY_CHANGED, str(stale)
-                )
         else:
             self._await_commit()
 
@@ -285,6 +276,11 @@ class Connection:
         """Say why in the protocol's own words, then close."""
         self.deliver(Frame(permission_denied(reason)))
         self.close(code, reason)
+
+    def end_if_stale(self) -> None:
+        """The client has been silent for a while: if it still owes its copy of an earlier epoch, it goes."""
+        if self._socket is not None:
+            self._room.give_up_stale(self)
 
     def ping(self) -> None:
         """Ask for a sign of life."""

@@ -11,6 +11,9 @@ from server.transport.connection import Connection
 SWEEP_SECONDS = 2.0
 """y-sweet's client gives up after 3 s of silence while it waits for a status."""
 
+STALE_SWEEPS = 5
+"""A client of an earlier epoch that owes us its copy may be silent for so many; then it is sent away."""
+
 _KEEPALIVE_FRAME = Frame(KEEPALIVE)
 
 
@@ -60,6 +63,8 @@ class ConnectionManager:
         if connection.is_paused:
             return
         idleness.silent += 1
+        if idleness.silent == STALE_SWEEPS:
+            connection.end_if_stale()
         if idleness.silent >= self._silent_sweeps:
             connection.abort()
         elif idleness.silent >= self._silent_sweeps // 2:

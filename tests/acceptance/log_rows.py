@@ -87,7 +87,8 @@ async def compaction_of(
         end = rows[-1].seq
     before = await snapshot_and_later(log, document, head, through=head.compacted_seq)
     snapshot = Snapshot(end, (*before, *data_of(rows)), summary)
-    return Compaction(head.epoch, head.compacted_seq, rows, snapshot)
+    base_seq = head.snapshot.seq if head.snapshot else None
+    return Compaction(head.epoch, head.compacted_seq, rows, snapshot, base_seq)
 
 
 async def snapshot_and_later(
@@ -109,6 +110,12 @@ async def compact(log: UpdateLog, document: str, *, count: int | None = None) ->
     compaction = await compaction_of(log, document, count=count)
     assert await log.compact(document, compaction)
     return compaction
+
+
+async def quarantine(log: UpdateLog, document: str, *entries: tuple[int, int, str]) -> None:
+    """Put these aside, as somebody who has just read the document."""
+    head = await log.head(document)
+    assert await log.quarantine(document, entries, epoch=head.epoch, compacted_seq=head.compacted_seq)
 
 
 def with_rows(compaction: Compaction, rows: Iterable[StoredRow]) -> Compaction:

@@ -31,8 +31,10 @@ class LogWrapper(UpdateLog):
     async def compact(self, document: str, compaction: Compaction) -> bool:
         return await self.log.compact(document, compaction)
 
-    async def quarantine(self, document: str, entries: Sequence[tuple[int, int, str]]) -> None:
-        await self.log.quarantine(document, entries)
+    async def quarantine(
+        self, document: str, entries: Sequence[tuple[int, int, str]], *, epoch: int, compacted_seq: int
+    ) -> bool:
+        return await self.log.quarantine(document, entries, epoch=epoch, compacted_seq=compacted_seq)
 
     async def quarantined(self, document: str) -> list[Quarantined]:
         return await self.log.quarantined(document)

@@ -14,6 +14,7 @@ from tests.acceptance.log_rows import (
     compaction_of,
     contents,
     opened,
+    quarantine,
     row,
     stored_rows,
 )
@@ -131,10 +132,10 @@ class EpochSuite:
 
     async def test_quarantine_outlives_an_epoch(self, log: UpdateLog) -> None:
         await log.append([row("a", b"1"), row("a", b"2")])
-        await log.quarantine("a", [((await log.head("a")).last_seq, 0, "poison")])
+        await quarantine(log, "a", ((await log.head("a")).last_seq, 0, "poison"))
         await compact(log, "a")
         await log.replace(row("a", b"new", b"poison too"), {})
-        await log.quarantine("a", [((await log.head("a")).last_seq, 1, "poison")])
+        await quarantine(log, "a", ((await log.head("a")).last_seq, 1, "poison"))
         assert await contents(log, "a") == [b"new"]
         assert [entry.data for entry in await log.quarantined("a")] == [b"2", b"poison too"]
 
@@ -159,7 +160,7 @@ class EpochSuite:
         await log.append([row("a", b"1", author_id=author_id, client_ids=(1,)), row("a", b"2")])
         await compact(log, "a")
         await log.append([row("a", b"3", b"4"), row("ab", b"5")])
-        await log.quarantine("a", [((await log.head("a")).last_seq, 0, "poison")])
+        await quarantine(log, "a", ((await log.head("a")).last_seq, 0, "poison"))
         before = await log.head("a")
         await log.delete("a", client_ids=(1, 3, 2**53 - 1))
         assert not await log.exists("a")
@@ -197,6 +198,29 @@ class EpochSuite:
         await log.delete("a", client_ids=[31])
         assert (await log.head("a")).epoch == 4
         assert set((await log.head("a")).retired) == {1, 11, 31}
+
+    async def test_a_deleted_document_can_be_put_back_under_new_ids(
+        self, log: UpdateLog, author_id: int
+    ) -> None:
+        await log.append([row("a", b"1", author_id=author_id, client_ids=(1, 2))])
+        await compact(log, "a")
+        await log.replace(row("a", b"2"), {1: 11})
+        await log.delete("a", client_ids=(11, 12))
+        epoch = (await log.head("a")).epoch
+        with pytest.raises(WrongEpoch):
+            await log.replace(row("a", b"stale", epoch=epoch - 1), {11: 21})
+        assert not await log.exists("a")
+        assert await log.replace(row("a", b"back", epoch=epoch), {11: 21, 13: 23, 1: 99}) == epoch + 1
+        head = await log.head("a")
+        assert head.retired == {1: 11, 2: None, 11: 21, 12: None, 13: 23}
+        assert successor(head.retired, 1) == 21
+        assert (head.epoch, head.authors) == (epoch + 1, {})
+        assert await log.exists("a")
+        assert await contents(log, "a") == await opened(log, "a") == [b"back"]
+        assert await log.documents() == ["a"]
+        await compact(log, "a")
+        await log.replace(row("a", b"again", epoch=epoch + 1), {2: 32, 12: 42, 13: 99})
+        assert (await log.head("a")).retired == {1: 11, 2: 32, 11: 21, 12: 42, 13: 23}
 
     async def test_deleting_what_does_not_exist_is_no_error(self, log: UpdateLog) -> None:
         await log.delete("a", client_ids=(1,))

@@ -6,6 +6,7 @@ from tests.acceptance.log_rows import (
     compaction_of,
     contents,
     opened,
+    quarantine,
     row,
     stored_rows,
     with_rows,
@@ -26,7 +27,7 @@ async def find(log: UpdateLog, document: str, data: bytes) -> tuple[int, int]:
 async def put_aside(log: UpdateLog, document: str, *data: bytes) -> None:
     """Quarantine each of these updates by itself."""
     for each in data:
-        await log.quarantine(document, [(*await find(log, document, each), f"{each!r} is poison")])
+        await quarantine(log, document, (*await find(log, document, each), f"{each!r} is poison"))
 
 
 def summary(entries: list[Quarantined]) -> list[tuple[bytes, str]]:
@@ -57,7 +58,7 @@ class QuarantineSuite:
     async def test_a_whole_row_can_be_put_aside(self, log: UpdateLog) -> None:
         await log.append([row("a", b"1"), row("a", b"two", b"three"), row("a", b"4")])
         seq, _ = await find(log, "a", b"two")
-        await log.quarantine("a", [(seq, WHOLE_ROW, "damaged")])
+        await quarantine(log, "a", (seq, WHOLE_ROW, "damaged"))
         assert await contents(log, "a") == [b"1", b"4"]
         (entry,) = await log.quarantined("a")
         assert (entry.seq, entry.position, entry.error) == (seq, WHOLE_ROW, "damaged")
@@ -75,22 +76,46 @@ class QuarantineSuite:
         seq, position = await find(log, "a", b"2")
         whole, _ = await find(log, "a", b"3")
         for error in ("first", "second"):
-            await log.quarantine("a", [(seq, position, error)])
-            await log.quarantine("a", [(whole, WHOLE_ROW, error)])
+            await quarantine(log, "a", (seq, position, error))
+            await quarantine(log, "a", (whole, WHOLE_ROW, error))
         assert await contents(log, "a") == [b"1"]
         assert [entry.error for entry in await log.quarantined("a")] == ["first", "first"]
-        await log.quarantine("never written", [(1, 0, "nothing")])
+        assert not await log.quarantine("never written", [(1, 0, "nothing")], epoch=1, compacted_seq=0)
         assert await log.quarantined("never written") == []
         assert not await log.exists("never written")
+
+    async def test_what_there_is_not_is_not_put_aside(self, log: UpdateLog) -> None:
+        await log.append([row("a", b"1", b"2")])
+        last = (await log.head("a")).last_seq
+        await quarantine(
+            log,
+            "a",
+            *((seq, WHOLE_ROW, "not there") for seq in (-1, 0, last + 1, last + 2, 2**40)),
+            *((last, position, "not there") for position in (-2, 2, 2**31 - 1)),
+        )
+        assert await log.quarantined("a") == []
+        await log.append([row("a", b"3"), row("a", b"4")])
+        assert await contents(log, "a") == [b"1", b"2", b"3", b"4"]
+        await compact(log, "a")
+        await log.replace(row("a", b"5"), {})
+        await quarantine(log, "a", (last, WHOLE_ROW, "of another epoch"), (last, 0, "of another epoch"))
+        assert await log.quarantined("a") == []
+
+    async def test_an_error_may_be_any_text(self, log: UpdateLog) -> None:
+        await log.append([row("a", b"1", b"2")])
+        seq = (await log.head("a")).last_seq
+        await quarantine(log, "a", (seq, 0, "a\0b\ud800c\udfff 😀"), (seq, 1, "x" * 10_000))
+        errors = [entry.error for entry in await log.quarantined("a")]
+        assert errors == ["a\ufffdb\ufffdc\ufffd 😀", "x" * 500]
 
     async def test_many_can_be_put_aside_at_once(self, log: UpdateLog) -> None:
         await log.append([row("a", b"1", b"2", b"3"), row("a", b"4"), row("a", b"5", b"6")])
         places = {each: await find(log, "a", each) for each in (b"1", b"3", b"6")}
         whole, _ = await find(log, "a", b"4")
-        await log.quarantine("a", [(*places[b"3"], "three")])
+        await quarantine(log, "a", (*places[b"3"], "three"))
         entries = [*((*place, each.decode()) for each, place in places.items()), (whole, WHOLE_ROW, "four")]
-        await log.quarantine("a", entries)
-        await log.quarantine("a", [])
+        await quarantine(log, "a", *entries)
+        await quarantine(log, "a")
         assert await contents(log, "a") == [b"2", b"5"]
         errors = [entry.error for entry in await log.quarantined("a")]
         assert errors == ["1", "three", "four", "6"]
@@ -116,7 +141,7 @@ class QuarantineSuite:
     async def test_a_document_of_which_nothing_is_left_can_be_compacted(self, log: UpdateLog) -> None:
         await log.append([row("a", b"1"), row("a", b"2", b"3")])
         await put_aside(log, "a", b"2", b"1")
-        await log.quarantine("a", [((await log.head("a")).last_seq, WHOLE_ROW, "damaged")])
+        await quarantine(log, "a", ((await log.head("a")).last_seq, WHOLE_ROW, "damaged"))
         await compact(log, "a")
         assert await contents(log, "a") == await opened(log, "a") == []
         await log.append([row("a", b"4")])
@@ -132,7 +157,7 @@ class QuarantineSuite:
         await put_aside(log, "a", b"2")
         await put_aside(log, "a", b"3")
         assert await contents(log, "a") == [b"1", b"x", b"y", b"5", b"6"]
-        await log.quarantine("a", [((await find(log, "a", b"x"))[0], WHOLE_ROW, "damaged")])
+        await quarantine(log, "a", ((await find(log, "a", b"x"))[0], WHOLE_ROW, "damaged"))
         assert await contents(log, "a") == [b"1", b"5", b"6"]
         await put_aside(log, "a", b"5")
         await compact(log, "a")
@@ -172,7 +197,7 @@ class QuarantineSuite:
             with_rows(partly, [StoredRow(first.seq, first.row, (0,)), second, third]),
         ):
             assert not await log.compact("a", altered)
-        await log.quarantine("a", [(first.seq, WHOLE_ROW, "damaged")])
+        await quarantine(log, "a", (first.seq, WHOLE_ROW, "damaged"))
         assert not await log.compact("a", partly)
         assert (await log.head("a")).compacted_seq == 0
         await compact(log, "a")

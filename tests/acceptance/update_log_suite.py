@@ -10,7 +10,15 @@ from contextlib import suppress
 import pytest
 from anyio.lowlevel import checkpoint
 
-from crdt_store.update_log import WHOLE_ROW, Head, LogUnavailable, Row, Update, UpdateLog
+from crdt_store.update_log import (
+    WHOLE_ROW,
+    BadDocumentName,
+    Head,
+    LogUnavailable,
+    Row,
+    Update,
+    UpdateLog,
+)
 from tests.acceptance.log_rows import (
     OpenLog,
     cancelled_after_each_step,
@@ -19,19 +27,21 @@ from tests.acceptance.log_rows import (
     contents,
     growing,
     opened,
+    quarantine,
     row,
     stored_rows,
 )
 from tests.acceptance.update_log_compaction import CompactionSuite
 from tests.acceptance.update_log_epochs import EpochSuite
 from tests.acceptance.update_log_quarantine import QuarantineSuite
+from tests.acceptance.update_log_upkeep import UpkeepSuite
 
 __all__ = ["OpenLog", "UpdateLogSuite", "contents", "row"]
 
 MAX_CLIENT_ID = 2**53 - 1
 
 
-class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
+class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite, UpkeepSuite):
     """Each test gets empty storage. `open_log` opens it anew each time it is called."""
 
     @pytest.fixture
@@ -75,7 +85,7 @@ class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
         await first.append([row("a", b"1", b"2", author_id=author_id, client_ids=(7,)), row("b", b"3")])
         await compact(first, "a")
         await first.append([row("a", b"4"), row("b", b"5", b"6")])
-        await first.quarantine("b", [((await stored_rows(first, "b"))[-1].seq, 0, "poison")])
+        await quarantine(first, "b", ((await stored_rows(first, "b"))[-1].seq, 0, "poison"))
         heads = [await first.head(name) for name in "ab"]
         aside = await first.quarantined("b")
         await first.close()
@@ -124,6 +134,20 @@ class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
     async def test_a_row_has_an_update(self) -> None:
         with pytest.raises(ValueError, match="without an update"):
             row("a")
+
+    @pytest.mark.parametrize(
+        ("client_id", "time_ms"), [(-1, 0), (2**53, 0), (2**63, 0), (1, 2**63), (1, -(2**63) - 1)]
+    )
+    async def test_a_row_has_what_can_be_stored(self, client_id: int, time_ms: int) -> None:
+        with pytest.raises(ValueError, match="not of"):
+            Row("a", None, (1, client_id), (Update(b"1", 0), Update(b"2", time_ms)))
+
+    async def test_the_largest_numbers_come_back(self, log: UpdateLog) -> None:
+        written = Row(
+            "a", None, (MAX_CLIENT_ID, 0), (Update(b"1", 2**63 - 1), Update(b"2", -(2**63)), Update(b"3", 0))
+        )
+        await log.append([written])
+        assert [each.row for each in await stored_rows(log, "a")] == [written]
 
     async def test_repeating_an_append_whose_answer_was_lost_is_harmless(self, log: UpdateLog) -> None:
         again = [row("a", b"1"), row("b", b"2")]
@@ -175,7 +199,7 @@ class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
             assert await log.documents(prefix=name) == sorted(n for n in names if n.startswith(name))
         assert await log.documents() == sorted(names)
         gone, *others = names
-        await log.quarantine(gone, [((await log.head(gone)).last_seq, 1, "poison")])
+        await quarantine(log, gone, ((await log.head(gone)).last_seq, 1, "poison"))
         await compact(log, gone)
         await log.delete(gone, client_ids=(7,))
         assert not await log.exists(gone)
@@ -185,6 +209,40 @@ class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
             assert head == Head(last_seq=head.last_seq)
             assert await contents(log, name) == [name.encode(), b"poison"]
             assert await log.quarantined(name) == []
+
+    @pytest.mark.parametrize("name", ["a\0", "a\ud800", "\udc00", "x" * 2501, "é" * 1251])
+    async def test_a_name_that_cannot_be_stored_is_refused_by_everything(
+        self, log: UpdateLog, name: str
+    ) -> None:
+        await log.append([row("a", b"1")])
+        compaction = await compaction_of(log, "a")
+        operations: list[Callable[[], Awaitable[object]]] = [
+            lambda: log.append([row("b", b"1"), row(name, b"1")]),
+            lambda: log.exists(name),
+            lambda: log.head(name),
+            lambda: contents(log, name),
+            lambda: log.compact(name, compaction),
+            lambda: log.quarantine(name, [(1, 0, "poison")], epoch=1, compacted_seq=0),
+            lambda: log.quarantined(name),
+            lambda: log.replace(row(name, b"new"), {}),
+            lambda: log.documents(prefix=name),
+            lambda: log.documents(after=name),
+            lambda: log.delete(name),
+        ]
+        for operation in operations:
+            with pytest.raises(BadDocumentName):
+                await operation()
+        assert await log.documents() == ["a"]
+
+    async def test_a_name_may_have_2500_bytes(self, log: UpdateLog) -> None:
+        names = ["".join(chr(0x1F000 + (7919 * i) % 2000) for i in range(625)), "é" * 1250]
+        await log.append([row(name, b"1") for name in names])
+        assert await log.documents() == sorted(names)
+        assert await contents(log, names[0]) == [b"1"]
+
+    async def test_a_negative_limit_is_refused(self, log: UpdateLog) -> None:
+        with pytest.raises(ValueError, match="limit"):
+            await log.documents(limit=-1)
 
     async def test_names_are_listed_page_by_page(self, log: UpdateLog) -> None:
         names = [f"w:{i:03}" for i in range(10)]
@@ -253,7 +311,7 @@ class UpdateLogSuite(CompactionSuite, QuarantineSuite, EpochSuite):
             lambda: log.head("a"),
             lambda: contents(log, "a"),
             lambda: log.compact("a", compaction),
-            lambda: log.quarantine("a", [(compaction.snapshot.seq, WHOLE_ROW, "poison")]),
+            lambda: log.quarantine("a", [(1, WHOLE_ROW, "poison")], epoch=1, compacted_seq=0),
             lambda: log.quarantined("a"),
             lambda: log.replace(row("a", b"new"), {}),
             log.documents,

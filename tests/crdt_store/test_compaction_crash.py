@@ -14,7 +14,7 @@ import pytest
 from crdt_store.engine import create_engine
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
-from tests.acceptance.log_rows import compact, row
+from tests.acceptance.log_rows import compact, quarantine, row
 from tests.crdt_store.failing_disk import Fault, failing_connection
 from tests.crdt_store.test_torn_wal import state
 
@@ -24,7 +24,7 @@ processes.set_forkserver_preload(["tests.crdt_store.test_compaction_crash"])
 CHANGES: dict[str, Callable[[UpdateLog], Awaitable[object]]] = {
     "compact": lambda log: compact(log, "a"),
     "replace": lambda log: log.replace(row("b", b"anew"), {1: 11, 2: None}),
-    "quarantine": lambda log: log.quarantine("a", [(2, 0, "poison")]),
+    "quarantine": lambda log: log.quarantine("a", [(2, 0, "poison")], epoch=1, compacted_seq=1),
     "delete": lambda log: log.delete("a", client_ids=(1, 2)),
 }
 
@@ -63,7 +63,7 @@ async def test_a_change_that_was_cut_off_is_done_whole_or_not_at_all(
     await compact(log, "a", count=1)
     await compact(log, "b")
     await log.append([row("a", b"4")])
-    await log.quarantine("a", [(3, 0, "poison")])
+    await quarantine(log, "a", (3, 0, "poison"))
     await log.close()
     before = await state(path)
     for steps in count():

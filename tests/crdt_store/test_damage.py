@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from crdt_store.engine import create_engine
+from crdt_store.gathering import gather
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import WHOLE_ROW, DocumentDamaged, LogUnavailable, Snapshot
-from tests.acceptance.log_rows import compact, contents, opened, row
+from tests.acceptance.log_rows import compact, contents, opened, quarantine, row
 
 FLIPS = 100
 ROWS = 9
@@ -132,7 +133,7 @@ async def put_aside_what_is_damaged(log: SqlUpdateLog, seq: int) -> None:
     with pytest.raises(DocumentDamaged) as failure:
         await contents(log, "b")
     assert (failure.value.document, failure.value.seq) == ("b", seq)
-    await log.quarantine("b", [(seq, WHOLE_ROW, failure.value.reason)])
+    await quarantine(log, "b", (seq, WHOLE_ROW, failure.value.reason))
     (entry,) = await log.quarantined("b")
     assert (entry.seq, entry.position, entry.error) == (seq, WHOLE_ROW, failure.value.reason)
 
@@ -154,7 +155,6 @@ async def put_aside_what_is_damaged(log: SqlUpdateLog, seq: int) -> None:
         "DELETE FROM updates WHERE document_id = 2",
         "DELETE FROM history WHERE document_id = 2",
         "DELETE FROM history WHERE document_id = 2 AND last_seq = 6",
-        "UPDATE documents SET last_seq = 8 WHERE id = 2",
         "UPDATE documents SET last_seq = 10 WHERE id = 2",
         "UPDATE documents SET last_seq = 'text' WHERE id = 2",
         "UPDATE documents SET compacted_seq = 0 WHERE id = 2",
@@ -170,6 +170,76 @@ async def test_rows_out_of_place_or_missing_are_noticed(filled: Path, log: SqlUp
     with pytest.raises((DocumentDamaged, LogUnavailable), match="'b'"):
         await contents(log, "b")
     assert await contents(log, "a") == data("a")
+
+
+@pytest.mark.parametrize("found", [0, 6, 8])
+async def test_rows_beyond_a_damaged_end_are_served_and_written_after(
+    filled: Path, log: SqlUpdateLog, found: int
+) -> None:
+    change(filled, f"UPDATE documents SET last_seq = {found} WHERE id = 2")
+    assert await contents(log, "b") == await opened(log, "b") == data("b")
+    assert (await log.head("b")).last_seq == ROWS
+    await log.append([row(name, b"%s 9" % name.encode()) for name in "abc"])
+    assert await contents(log, "b") == await opened(log, "b") == data("b", 0, 10)
+    await compact(log, "b")
+    assert await contents(log, "b") == await opened(log, "b") == data("b", 0, 10)
+
+
+async def test_a_damaged_end_before_what_is_compacted_loses_nothing(filled: Path, log: SqlUpdateLog) -> None:
+    await compact(log, "b")
+    change(filled, "UPDATE documents SET last_seq = 2 WHERE id = 2")
+    await log.append([row("b", b"b 9")])
+    assert await contents(log, "b") == await opened(log, "b") == data("b", 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("damage", "left"),
+    [
+        ("UPDATE documents SET last_seq = 1 << 40 WHERE id = 2", data("b")),
+        ("UPDATE updates SET seq = 1 << 40 WHERE seq = 9 AND document_id = 2", data("b", 0, 8)),
+        ("DELETE FROM updates WHERE seq IN (7, 8) AND document_id = 2", [*data("b", 0, 6), b"b 8"]),
+        ("DELETE FROM updates WHERE seq > 7 AND document_id = 2", data("b", 0, 7)),
+        ("DELETE FROM updates WHERE document_id = 2", data("b", 0, 6)),
+    ],
+)
+async def test_a_hole_costs_one_entry_however_wide_it_is(
+    filled: Path, log: SqlUpdateLog, damage: str, left: list[bytes]
+) -> None:
+    change(filled, damage)
+    for _ in range(2):
+        assert (await gather(log, "b", from_snapshot=False)).tail == left
+        assert len(await log.quarantined("b")) == (2 if "seq = 9" in damage else 1)
+    await log.append([row("b", b"after")])
+    assert await contents(log, "b") == await opened(log, "b") == [*left, b"after"]
+    await compact(log, "b")
+    head = await log.head("b")
+    assert head.compacted_seq == head.last_seq
+    assert await contents(log, "b") == await opened(log, "b") == [*left, b"after"]
+
+
+async def test_a_hole_is_noticed_though_a_row_in_it_had_something_put_aside(
+    filled: Path, log: SqlUpdateLog
+) -> None:
+    await log.append([row("b", b"bad", b"precious"), row("b", b"bad too")])
+    await quarantine(log, "b", (10, 0, "poison"), (11, WHOLE_ROW, "poison"))
+    await compact(log, "b")
+    assert await contents(log, "b") == [*data("b"), b"precious"]
+    change(filled, "DELETE FROM history WHERE document_id = 2 AND first_seq > 6 AND last_seq <= 10")
+    with pytest.raises(DocumentDamaged, match="'b': row 10: missing"):
+        await contents(log, "b")
+    change(filled, "DELETE FROM history WHERE document_id = 2 AND first_seq > 6")
+    with pytest.raises(DocumentDamaged, match="'b': row 11: missing"):
+        await contents(log, "b")
+
+
+async def test_compaction_keeps_the_older_snapshot_that_it_went_on_from(
+    filled: Path, log: SqlUpdateLog
+) -> None:
+    change(filled, f"{SNAPSHOT_DAMAGE[0]} WHERE seq = 6 AND {OF_B}")
+    await compact(log, "b")
+    change(filled, f"{SNAPSHOT_DAMAGE[0]} WHERE seq = 9 AND {OF_B}")
+    assert (await log.head("b")).snapshot == Snapshot(3, tuple(data("b", 0, 3)))
+    assert await opened(log, "b") == data("b")
 
 
 SNAPSHOT_DAMAGE = [

@@ -12,7 +12,7 @@ from crdt_store.engine import create_engine
 from crdt_store.group_commit import GroupCommit
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import Head, LogUnavailable, UpdateLog
-from tests.acceptance.log_rows import compact, contents, row
+from tests.acceptance.log_rows import compact, contents, quarantine, row
 from tests.crdt_store.failing_disk import MESSAGES, Fault, failing_connection
 
 READS: dict[str, Callable[[UpdateLog], Awaitable[object]]] = {
@@ -25,7 +25,7 @@ READS: dict[str, Callable[[UpdateLog], Awaitable[object]]] = {
 WRITES: dict[str, Callable[[UpdateLog], Awaitable[object]]] = {
     "append": lambda log: log.append([row("a", b"4"), row("new", b"1"), row("a", b"5")]),
     "compact": lambda log: compact(log, "a"),
-    "quarantine": lambda log: log.quarantine("a", [(4, 0, "another")]),
+    "quarantine": lambda log: log.quarantine("a", [(4, 0, "another")], epoch=1, compacted_seq=2),
     "replace": lambda log: log.replace(row("b", b"anew"), {1: 2, 3: None}),
     "delete": lambda log: log.delete("a", client_ids=(1,)),
 }
@@ -36,7 +36,7 @@ async def fill(log: UpdateLog) -> None:
     await log.append([row("a", b"1"), row("a", b"2"), row("b", b"0"), row("a", b"3", b"bad"), row("a", b"4")])
     await compact(log, "a", count=2)
     await compact(log, "b")
-    await log.quarantine("a", [(3, 1, "an error")])
+    await quarantine(log, "a", (3, 1, "an error"))
 
 
 async def state(log: UpdateLog) -> dict[str, object]:

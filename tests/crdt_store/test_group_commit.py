@@ -13,7 +13,7 @@ from crdt_store.group_commit import GroupCommit
 from crdt_store.journal import MAX_ROW_BYTES, MAX_ROW_UPDATES, Journal
 from crdt_store.memory import MemoryUpdateLog
 from crdt_store.sql import SqlUpdateLog
-from crdt_store.update_log import LogUnavailable, Row
+from crdt_store.update_log import LogUnavailable, Row, Unconfirmed, WrongEpoch
 from tests.acceptance.log_wrappers import FailingLog, LogWrapper, SlowLog
 from tests.acceptance.update_log_suite import contents
 
@@ -256,7 +256,7 @@ class TestFailure:
     async def test_a_store_that_is_down_is_not_asked_for_every_document(
         self, memory: MemoryUpdateLog, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("crdt_store.group_commit._RETRY_SECONDS", 0.0)
+        monkeypatch.setattr("crdt_store.group_commit._HANGING_SECONDS", 0.0)
         log = FailingLog(memory, lambda row: True)
         async with GroupCommit(log, max_pending_bytes=MAX_PENDING_BYTES) as commits:
             docs = [open_doc(commits, f"d{i}") for i in range(100)]
@@ -265,6 +265,55 @@ class TestFailure:
             await commits.drain()
         assert all(len(doc.failures) == 1 for doc in docs)
         assert len(log.appends) == 2
+
+    @pytest.mark.parametrize(
+        ("seconds_to_refuse", "failed"), [(4.0, ["d3"]), (6.0, ["d3", "d4", "d5"])], ids=["refuses", "hangs"]
+    )
+    async def test_only_a_store_that_takes_long_to_fail_is_given_up(
+        self,
+        memory: MemoryUpdateLog,
+        monkeypatch: pytest.MonkeyPatch,
+        seconds_to_refuse: float,
+        failed: list[str],
+    ) -> None:
+        """However long the others took to be stored; and what is wrong with one row is wrong with that one alone."""
+        now = 0.0
+
+        class Timed(LogWrapper):
+            async def append(self, rows: Sequence[Row]) -> None:
+                nonlocal now
+                if any(row.document == "d3" for row in rows):
+                    now += seconds_to_refuse
+                    raise WrongEpoch("d3")
+                now += 10.0
+                await super().append(rows)
+
+        monkeypatch.setattr("crdt_store.group_commit.anyio.current_time", lambda: now)
+        async with GroupCommit(Timed(memory), max_pending_bytes=MAX_PENDING_BYTES) as commits:
+            docs = {f"d{i}": open_doc(commits, f"d{i}") for i in range(6)}
+            for doc in docs.values():
+                doc.edit(b"1")
+            await commits.drain()
+        assert [name for name, doc in docs.items() if doc.failures] == failed
+        assert [name for name, doc in docs.items() if doc.committed] == [n for n in docs if n not in failed]
+        wrong_epoch = [name for name in failed if isinstance(docs[name].failures[0], WrongEpoch)]
+        assert wrong_epoch == ["d3"]
+
+    async def test_a_flush_that_may_be_stored_is_not_stored_again(self, memory: MemoryUpdateLog) -> None:
+        class LosesItsAnswer(LogWrapper):
+            async def append(self, rows: Sequence[Row]) -> None:
+                await super().append(rows)
+                raise Unconfirmed("the answer was lost")
+
+        async with GroupCommit(LosesItsAnswer(memory), max_pending_bytes=MAX_PENDING_BYTES) as commits:
+            docs = [open_doc(commits, name) for name in "ab"]
+            for doc in docs:
+                doc.edit(b"1")
+            await commits.drain()
+        for doc in docs:
+            assert [type(failure) for failure in doc.failures] == [Unconfirmed]
+            assert doc.committed == []
+            assert await contents(memory, doc.journal.document) == [b"1"]
 
     async def test_relief_comes_after_a_failure_too(self, memory: MemoryUpdateLog) -> None:
         slow = SlowLog(FailingLog(memory, lambda row: True))
@@ -297,6 +346,16 @@ class TestEnd:
             waiting.edit(b"1")
         assert len(flushing.failures) == len(waiting.failures) == 1
         assert commits.pending_bytes == 0
+
+    async def test_whoever_drains_does_not_outwait_the_end(self, slow: SlowLog) -> None:
+        async with GroupCommit(slow, max_pending_bytes=MAX_PENDING_BYTES, close_seconds=0.0) as commits:
+            doc = open_doc(commits, "a")
+            doc.edit(b"1")
+            drained = asyncio.ensure_future(commits.drain())
+            await slow.wait_appending()
+        async with asyncio.timeout(5):
+            await drained
+        assert len(doc.failures) == 1
 
     async def test_what_was_given_up_is_not_acknowledged_later(self, memory: MemoryUpdateLog) -> None:
         class AnswersWhenCancelled(LogWrapper):

@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from alembic import command
 from crdt_store import migrations
 from crdt_store.engine import database_path, postgres_dsn
 from crdt_store.migrations import HEAD, UnknownSchema, alembic_config, migrate
@@ -238,6 +239,18 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     assert empty_place.dump() == before
     migrate(empty_place.url)
     assert empty_place.dump() != before
+
+
+@pytest.mark.parametrize("changed", ["compacted_seq = 1", "deleted = true", "epoch = 2"])
+def test_nothing_is_downgraded_that_the_older_tables_cannot_keep(place: Place, changed: str) -> None:
+    def downgrade(connection: Connection) -> None:
+        command.downgrade(alembic_config(connection), "0001")
+
+    place.execute(NEW_DOCUMENT, f"UPDATE documents SET {changed}")
+    before = place.dump()
+    with pytest.raises(RuntimeError, match="1 documents are compacted, deleted or in a later epoch"):
+        on(place.url, downgrade)
+    assert place.dump() == before
 
 
 def test_the_command_line_sees_no_difference(place: Place, empty_place: Place) -> None:

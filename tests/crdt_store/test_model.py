@@ -17,7 +17,7 @@ from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import WHOLE_ROW, LogUnavailable, Row, Update, UpdateLog, WrongEpoch
 from crdt_store.users import UserDirectory
-from tests.acceptance.log_rows import compaction_of, contents, opened, stored_rows, stored_runs
+from tests.acceptance.log_rows import compaction_of, contents, opened, quarantine, stored_rows, stored_runs
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ class TwoLogs(RuleBasedStateMachine):
             chosen = data[which % len(data)]
 
             async def put_aside(log: UpdateLog) -> None:
-                await log.quarantine(name, [(*await find(log, name, chosen), "poison")])
+                await quarantine(log, name, (*await find(log, name, chosen), "poison"))
 
             self._same(put_aside, name)
 
@@ -141,7 +141,7 @@ class TwoLogs(RuleBasedStateMachine):
         head = self._do(self._memory.head(name))
         rows = self._do(stored_rows(self._memory, name, after=head.compacted_seq))
         seq = rows[which % len(rows)].seq
-        self._same(lambda log: log.quarantine(name, [(seq, WHOLE_ROW, "poison")]), name)
+        self._same(lambda log: quarantine(log, name, (seq, WHOLE_ROW, "poison")), name)
 
     @rule(name=NAMES, is_compacted=st.sampled_from([True, True, False]), unknown=st.booleans())
     def replace(self, name: str, is_compacted: bool, unknown: bool) -> None:

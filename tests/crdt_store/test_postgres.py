@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import count
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from crdt_store.engine import Conflict, create_engine
 from crdt_store.migrations import migrate
 from crdt_store.postgres import PostgresDatabase
 from crdt_store.sql import SqlUpdateLog
-from crdt_store.tables import documents
+from crdt_store.tables import documents, users
 from crdt_store.update_log import LogUnavailable
 from tests.acceptance.log_rows import contents, row
 from tests.crdt_store.test_failing_disk import WRITES, fill, state
@@ -209,6 +210,42 @@ async def _fails(operation: Awaitable[object]) -> bool:
     return False
 
 
+async def test_documents_are_locked_in_order_of_their_names(
+    postgres: PostgresServer, postgres_url: str, database: PostgresDatabase
+) -> None:
+    """Not of their ids: writers of many documents lock some names after others."""
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    lock = "SELECT FROM documents WHERE name = $1 FOR UPDATE NOWAIT"
+    log = SqlUpdateLog(database)
+    for name in "cb":
+        await log.append([row(name, b"1")])
+    other = await asyncpg.connect(postgres_url)
+    async with other.transaction():
+        await other.execute(lock, "b")
+        appending = asyncio.ensure_future(log.append([row("c", b"2"), row("b", b"2")]))
+        while not await asyncio.to_thread(postgres.execute, waiting, url=postgres_url):
+            pass
+        await other.execute(lock, "c")
+    await appending
+    await other.close()
+
+
+async def test_what_is_refused_at_its_commit_is_not_stored_for_sure(
+    postgres: PostgresServer, postgres_url: str, database: PostgresDatabase
+) -> None:
+    postgres.execute("ALTER TABLE users ADD UNIQUE (name) DEFERRABLE INITIALLY DEFERRED", url=postgres_url)
+
+    def body(connection: Connection) -> None:
+        record = {"issuer": "i", "name": "n", "created_at": datetime.now(UTC)}
+        connection.execute(users.insert(), [record | {"subject": subject} for subject in "ab"])
+        reached.append("COMMIT")
+
+    reached: list[str] = []
+    with pytest.raises(Conflict, match="UniqueViolationError"):
+        await database.write(body)
+    assert reached == ["COMMIT"]
+
+
 async def test_callers_that_are_cancelled_leave_no_transaction_and_no_connection(
     postgres: PostgresServer, postgres_url: str
 ) -> None:
@@ -249,3 +286,17 @@ async def test_closing_waits_for_what_runs_and_lets_nothing_begin(database: Post
         await log.exists("a")
     await database.close()
     assert not database._running
+
+
+async def test_closing_does_not_wait_without_end(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_module, "_CLOSE_SECONDS", 0.1)
+    sleeping = asyncio.ensure_future(
+        database.write(lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
+    )
+    await database.read(setting("fsync"))
+    async with asyncio.timeout(10):
+        await database.close()
+    with pytest.raises(LogUnavailable):
+        await sleeping

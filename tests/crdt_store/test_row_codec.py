@@ -57,6 +57,12 @@ def test_any_bytes_are_decoded_or_a_value_error(decode: Callable[[bytes], object
         decode(data)
 
 
+@pytest.mark.parametrize("decode", [decode_updates, decode_client_ids, decode_parts])
+def test_an_integer_without_an_end_is_refused_at_once(decode: Callable[[bytes], object]) -> None:
+    with pytest.raises(ValueError, match="64 bits"):
+        decode(b"\xff" * 2**20)
+
+
 @pytest.mark.parametrize(
     "other",
     [

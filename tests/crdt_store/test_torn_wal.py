@@ -19,7 +19,7 @@ LAST: dict[str, Callable[[UpdateLog], Awaitable[object]]] = {
     "append": lambda log: log.append([row("a", b"3"), row("new", bytes(9000)), row("b", b"2")]),
     "compact": lambda log: compact(log, "a"),
     "replace": lambda log: log.replace(row("b", b"anew", bytes(9000)), {1: 11}),
-    "quarantine": lambda log: log.quarantine("a", [(2, 0, "poison")]),
+    "quarantine": lambda log: log.quarantine("a", [(2, 0, "poison")], epoch=1, compacted_seq=0),
     "delete": lambda log: log.delete("a", client_ids=(1, 2)),
 }
 

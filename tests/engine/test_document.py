@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pycrdt import Doc, Text
 
 from server.engine.document import Document, EngineFailure
 from server.protocol.structs import ANY, EMBED, STRING, read_structs
@@ -139,3 +140,31 @@ def test_an_integer_that_the_engine_cannot_hold_is_refused_before(integer: int) 
 
 def as_javascript_reads(text: str) -> str:
     return repr(json.loads(text, parse_int=float, object_pairs_hook=list))
+
+
+def test_an_answer_is_encoded_once_until_the_document_changes() -> None:
+    document = Document.load([plain_text("much " * 1000)])
+    first = document.encode_since(b"\0")
+    assert document.encode_since(b"\0") is first
+    change = plain_text("more", client_id=9)
+    document.apply(change, check_update(change))
+    assert document.encode_since(b"\0") != first
+
+
+def test_values_are_put_back_beside_clients_that_wrote_none() -> None:
+    """In one update, whoever asks with whatever it has."""
+    with_value = update((5, 0, [string("a"), item(EMBED, EMBEDDED, origin=(5, 0))]))
+    sources = {4: plain_text("one", client_id=4), 5: with_value, 6: plain_text("two", client_id=6)}
+    document = Document.load(list(sources.values()))
+    for known in ([], [4], [5], [4, 6], [4, 5, 6]):
+        replica = Document.load([sources[client] for client in known])
+        answer = document.encode_since(replica.state_vector())
+        assert check_update(answer).structs.keys() == sources.keys() - set(known)
+        values = [one.source[one.content : one.end] for one in read_structs(answer)[0] if one.ref == EMBED]
+        assert values == ([] if 5 in known else [EMBEDDED])
+
+
+def plain_text(text: str, client_id: int = 7) -> bytes:
+    doc: Doc[Text] = Doc(client_id=client_id)
+    doc.get("content", type=Text).insert(0, text)
+    return doc.get_update()

@@ -10,6 +10,8 @@ import pytest
 from pycrdt import Doc, Text
 
 from auth.grants import Role
+from crdt_store.compaction import CondenseFailed
+from server.engine.condenser import Condenser, EngineKeepsFailing
 from server.protocol.yjs_messages import update_message
 from tests.documents_client import DocumentsClient, documents_client
 from tests.wire.client import WireClient, Writer
@@ -166,3 +168,27 @@ async def test_a_new_epoch_is_compacted_like_the_first(tmp_path: Path) -> None:
     async with serve(tmp_path) as (server, api):
         assert await (await server.client()).text() == str(second.content)
         assert str(second.content).startswith(str(first.content))
+
+
+@pytest.mark.parametrize(
+    ("failure", "opens"),
+    [(CondenseFailed("no process could be started"), True), (EngineKeepsFailing("eight times"), False)],
+)
+async def test_after_a_crash_a_document_opens_unless_it_is_what_crashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: CondenseFailed, opens: bool
+) -> None:
+    writer = Writer(1)
+    async with serve(tmp_path) as (server, _):
+        await write(await server.client(), writer, 3)
+    (tmp_path / "running").touch()
+
+    async def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Condenser, "condense", fail)
+    async with serve(tmp_path) as (server, _):
+        client = await server.client()
+        if opens:
+            assert await client.text() == str(writer.content)
+        else:
+            assert await client.close_code() == 1011

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import anyio
 import pytest
 from pycrdt import Doc, Text
 
@@ -12,9 +13,10 @@ from crdt_store.engine import Database
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.stale_updates import StaleUpdates
 from crdt_store.update_log import LogUnavailable, UpdateLog
+from server.protocol.merge_updates import merge_updates
 from server.protocol.update_shape import check_update
 from server.protocol.yjs_messages import sync_step_1, sync_step_2, update_message
-from server.transport import connection as connection_module
+from server.transport import connection_manager
 from tests.documents_client import DocumentsClient, documents_client
 from tests.wire.client import WireClient, Writer
 from tests.wire.conftest import ROOM, RunningServer, run_server
@@ -86,8 +88,14 @@ async def test_before_anything_is_written_again_the_old_content_is_kept_out_as_w
     assert await (await server.client()).text() == ""
 
 
-async def test_an_edit_that_names_the_old_content_is_kept_aside_like_an_answer(
-    server: RunningServer, api: DocumentsClient
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owes a copy may be silent for a quarter of a second, not for ten."""
+    monkeypatch.setattr(connection_manager, "SWEEP_SECONDS", 0.05)
+
+
+async def test_an_edit_that_names_the_old_content_is_kept_aside_if_no_answer_comes(
+    server: RunningServer, api: DocumentsClient, impatience: None
 ) -> None:
     """Somebody else's client id, but after words of the old document, or in place of them."""
     writer = await write(server, 7, "old")
@@ -100,6 +108,54 @@ async def test_an_edit_that_names_the_old_content_is_kept_aside_like_an_answer(
         await client.send(update_message(edit))
         assert await client.close_code() == HISTORY_CHANGED
     assert [await api.stale_update(stale_id) for stale_id in await api.stale_ids()] == edits
+
+
+async def test_all_of_a_replica_is_kept_though_a_keystroke_comes_before_its_answer(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    writer = await write(server, 7, "old")
+    copy = await api.copy()
+    writer.type(" and an afternoon's work")
+    await api.restore(copy)
+    client = await server.client()
+    await client.send(sync_step_1(writer.doc.get_state()))
+    await client.send(update_message(writer.type("!")))
+    await client.send(sync_step_2(writer.doc.get_update()))
+    assert await client.close_code() == HISTORY_CHANGED
+    (stale_id,) = await api.stale_ids()
+    assert await api.stale_update(stale_id) == writer.doc.get_update()
+    await api.merge(stale_id)
+    assert text_of(await api.copy()) == "old and an afternoon's work!"
+
+
+async def test_a_member_that_hears_of_the_old_content_elsewhere_is_sent_away_with_all_it_has(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    """As through another tab of its browser."""
+    writer = await write(server, 7, "old")
+    await api.delete()
+    await write(server, 8, "new", "bob")
+    carol = await server.client("carol")
+    await carol.sync()
+    await carol.send(update_message(writer.doc.get_update()))
+    await carol.until(lambda: len(carol.questions()) == 2)
+    await carol.send(sync_step_2(writer.doc.get_update()))
+    assert await carol.close_code() == HISTORY_CHANGED
+    assert len(await api.stale_ids()) == 1
+    assert await (await server.client()).text() == "new"
+
+
+async def test_who_says_who_it_is_before_it_asks_is_seen_once_it_has_asked(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    await write(server, 7, "old")
+    await api.restore(await api.copy())
+    bob = await server.client("bob")
+    await bob.sync()
+    alice = await server.client("alice")
+    await alice.show(1002, 1, b'{"user": {"name": "alice"}}')
+    await alice.sync()
+    await bob.until(lambda: 1002 in [entry.client_id for entry in bob.awareness()])
 
 
 async def test_the_same_update_is_kept_once(server: RunningServer, api: DocumentsClient) -> None:
@@ -157,16 +213,15 @@ async def _refuse(*_: object) -> None:
 
 
 async def test_who_asks_with_an_old_state_and_brings_nothing_is_sent_away_in_the_end(
-    server: RunningServer, api: DocumentsClient, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, api: DocumentsClient, impatience: None
 ) -> None:
-    monkeypatch.setattr(connection_module, "_STALE_REPLY_SECONDS", 0.05)
     writer = await write(server, 7, "old")
     await api.restore(await api.copy())
     client = await server.client()
     await client.send(sync_step_1(writer.doc.get_state()))
     assert await client.close_code() == HISTORY_CHANGED
     assert client.answers() == []
-    assert "load it again" in client.denials()[-1]
+    assert "nothing of yours was kept" in (client.connection.close_reason or "")
 
 
 async def test_who_has_shown_nothing_yet_is_shown_nothing_and_not_seen(
@@ -349,3 +404,88 @@ async def test_epochs_outlive_the_server(tmp_path: Path) -> None:
             assert (await bring(await server.client(), replica))[0] == HISTORY_CHANGED
         await write(server, 9, "three")
         assert (await api.describe())["epoch"] == 3
+
+
+async def test_a_template_by_another_program_of_the_same_client_id_does_not_pass_for_the_old_text(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    alice = await write(server, 1, "Alice's chapter. ")
+    alice.type("Her offline words.")
+    script = Writer(1)
+    script.type("A template that is longer than all that was ever there before. ")
+    await api.restore(script.doc.get_update())
+    await bring(await server.client(), alice)
+    (stale_id,) = await api.stale_ids()
+    await api.merge(stale_id)
+    text = text_of(await api.copy())
+    assert (text.count("Alice's chapter. Her offline words."), text.count("A template")) == (1, 1)
+
+
+async def test_what_contradicts_the_document_stays_aside(server: RunningServer, api: DocumentsClient) -> None:
+    """Somebody has brought an edit under another's client id, and it was merged."""
+    alice = await write(server, 7, "one")
+    copy = await api.copy()
+    alice.type(" by alice, offline")
+    forger = Writer(7)
+    forger.doc.apply_update(copy)
+    forger.type(" by mallory, in her name")
+    await api.restore(copy)
+    for user, writer in (("mallory", forger), ("alice", alice)):
+        await bring(await server.client(user), writer)
+    forged, honest = await api.stale_ids()
+    await api.merge(forged)
+    answer = await api.request("POST", f"stale-update/{honest}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "update_contradicts")
+    assert await api.stale_ids() == [honest]
+
+
+@pytest.mark.parametrize("delay_seconds", [0, 0.002, 0.005, 0.01, 0.03])
+async def test_a_merge_during_a_restore_puts_nothing_in_twice(
+    server: RunningServer, api: DocumentsClient, delay_seconds: float
+) -> None:
+    writer = await write(server, 7, "one")
+    copy = await api.copy()
+    writer.type(" offline")
+    await api.restore(copy)
+    await bring(await server.client(), writer)
+    (stale_id,) = await api.stale_ids()
+
+    async def restore() -> None:
+        await anyio.sleep(delay_seconds)
+        await api.restore(copy)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(restore)
+        answer = await api.request("POST", f"stale-update/{stale_id}")
+    assert answer.status_code in (204, 503)
+    text = text_of(await api.copy())
+    assert text.count("one") == 1
+    if answer.status_code == 503:
+        assert await api.stale_ids() == [stale_id]
+
+
+async def test_a_copy_put_back_after_a_deletion_takes_offline_words_in_once(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    writer = await write(server, 7, "one")
+    copy = await api.copy()
+    writer.type(" offline")
+    await api.delete()
+    await api.restore(copy)
+    assert (await bring(await server.client(), writer))[0] == HISTORY_CHANGED
+    (stale_id,) = await api.stale_ids()
+    await api.merge(stale_id)
+    assert text_of(await api.copy()) == "one offline"
+
+
+async def test_half_an_update_is_not_taken_for_a_document(
+    server: RunningServer, api: DocumentsClient
+) -> None:
+    await write(server, 5, "as it was")
+    whole, part = Writer(7), Writer(8)
+    whole.type("kept. ")
+    part.type("never sent")
+    content = merge_updates([whole.doc.get_update(), part.type(" lost tail")])
+    answer = await api.request("PUT", "copies", content=content)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "malformed_update")
+    assert text_of(await api.copy()) == "as it was"

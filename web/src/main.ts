@@ -47,7 +47,10 @@ async function connect(): Promise<void> {
 const meanings: Record<number, string> = {
   4401: 'The server did not accept your token',
   4403: 'You may not open this file',
-  4404: 'There is no such file'
+  4404: 'There is no such file',
+  4409:
+    'This file was restored or made anew, and this page still shows the old one. ' +
+    'Copy what you need of it, then reload the page to see the new one'
 }
 
 provider.on('closed', ({ code, reason }) => {
@@ -55,13 +58,13 @@ provider.on('closed', ({ code, reason }) => {
   if (code === 4401 && tokenHasWorked && !tokens.isGiven) return void connect()
   const message = `${meanings[code] ?? `The server closed the connection (${code})`}${reason && `: ${reason}`}.`
   if (code === 4401) askForToken(message)
-  else notify(message)
+  else notify(message, { canRetry: code !== 4409 }) // the old text would be turned away again
 })
 
-function notify(message: string, { wantsToken = false } = {}): void {
+function notify(message: string, { wantsToken = false, canRetry = true } = {}): void {
   element('notice-text').textContent = message
   element('token-form').hidden = !wantsToken
-  element('retry').hidden = wantsToken
+  element('retry').hidden = wantsToken || !canRetry
   element('notice').hidden = false
   showStatus()
 }
