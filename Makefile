@@ -7,6 +7,7 @@ PORT ?= 8000
 DATA_DIR ?= data
 FUZZ_SECONDS ?= 300
 CRASH_ROUNDS ?= 1000
+TEST_PROCESSES ?= 3
 
 TEST_PACKAGES := $(patsubst %,tests/%/node_modules/installed,interop browser services)
 
@@ -36,7 +37,7 @@ tests/%/node_modules/installed: tests/%/package.json tests/%/package-lock.json
 	@touch $@
 
 test: install web $(TEST_PACKAGES)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: install web
 	$(BIN)/ruff check

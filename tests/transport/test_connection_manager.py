@@ -18,6 +18,7 @@ class Client:
     is_lagging: bool = False
     is_paused: bool = False
     awaits_status: bool = False
+    is_stale: bool = False
     done: list[object] = field(default_factory=list)
 
     def deliver(self, frame: Frame) -> bool:
@@ -30,6 +31,10 @@ class Client:
 
     def abort(self) -> None:
         self.done.append("abort")
+
+    def end_if_stale(self) -> None:
+        if self.is_stale:
+            self.done.append("end")
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.done.append(code)
@@ -54,6 +59,11 @@ def test_a_quiet_client_is_sent_something_every_twenty_seconds() -> None:
 
 def test_a_client_that_awaits_a_status_is_sent_something_at_every_sweep() -> None:
     assert sweep(Client(awaits_status=True), 10).count(KEEPALIVE) == 5
+
+
+def test_a_silent_client_that_owes_its_old_copy_is_sent_away_after_ten_seconds() -> None:
+    assert "end" not in sweep(Client(is_stale=True), 9)
+    assert "end" in sweep(Client(is_stale=True), 10)
 
 
 def test_a_silent_client_is_pinged_then_cut_off() -> None:
