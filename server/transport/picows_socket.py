@@ -45,9 +45,12 @@ class PicowsSocket(FrameSink):
     """One accepted WebSocket on a real transport, whose protocol it sets. Reading starts paused."""
 
     __slots__ = (
+        "_call_soon",
         "_close_timeout_seconds",
         "_connections",
         "_early",
+        "_gathered",
+        "_gathered_bytes",
         "_held",
         "_listener",
         "_max_message_bytes",
@@ -56,7 +59,6 @@ class PicowsSocket(FrameSink):
         "_state",
         "_timer",
         "_transport",
-        "_write",
     )
 
     def __init__(
@@ -74,7 +76,9 @@ class PicowsSocket(FrameSink):
         `early`: bytes of frames that the client sent, and that were read, before it was accepted.
         """
         self._transport = transport
-        self._write: Callable[[bytes], None] = transport.write
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._call_soon = asyncio.get_running_loop().call_soon
         self._listener = listener
         self._connections = connections
         self._max_message_bytes = max_message_bytes
@@ -97,11 +101,34 @@ class PicowsSocket(FrameSink):
             transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
             transport.set_protocol(FrameReader(self, max_message_bytes))
 
-    # Sending: transport.write tries the kernel at once, and keeps a reference to the rest, no copy.
+    # Sending: uvloop's transport.write asks the kernel at once, which costs more than all the rest of a message. So
+    # what is said within one turn of the event loop is gathered, and leaves in one piece at its end.
 
     @property
     def buffered_bytes(self) -> int:
-        return self._transport.get_write_buffer_size()
+        size = self._transport.get_write_buffer_size() + self._gathered_bytes
+        if size > HIGH_WATER_BYTES and self._gathered:
+            self._flush()  # only what the transport itself has is sure to be told as drained
+            size = self._transport.get_write_buffer_size()
+        return size
+
+    def _write(self, wire: bytes) -> None:
+        gathered = self._gathered
+        gathered.append(wire)
+        self._gathered_bytes += len(wire)
+        if len(gathered) == 1:
+            self._call_soon(self._flush)
+        elif self._gathered_bytes > HIGH_WATER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        gathered = self._gathered
+        if gathered:
+            wire = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+            gathered.clear()
+            self._gathered_bytes = 0
+            if not self._transport.is_closing():
+                self._transport.write(wire)
 
     def send(self, message: bytes) -> None:
         if self._state is _OPEN:
@@ -282,6 +309,7 @@ class PicowsSocket(FrameSink):
     def _end(self, code: int) -> None:
         self._state = _State.ENDED
         self._cut_later()
+        self._flush()
         linger(self._transport, self.lost)
         self._tell(code)
 
