@@ -231,6 +231,11 @@ class Compactor:
             if not tail.is_due(self._policy, self._now_seconds()):
                 del self._tails[document]
 
+    def stored_bytes(self, document: str) -> int:
+        """What an open document has: its snapshot, and the updates beyond it; 0 if it is not open."""
+        tail = self._tails.get(document)
+        return 0 if tail is None else tail.snapshot_bytes + tail.data_bytes
+
     async def compact(self, document: str) -> None:
         """Compact all that there is of a document, now. Raises as the function `compact` does."""
         async with self._turn:

@@ -1,9 +1,11 @@
 """Group commit: one transaction stores what all open documents have gathered while the one before it ran.
 
-There is no timer: the single edit of an idle server is stored at once; under load the batches grow.
+What comes after a pause is stored at once; while much comes, a transaction follows the one before it after a window,
+for each costs the same however little it stores (0.3 ms of CPU with SQLite, and a sync of the disk).
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import ParamSpec, Self
@@ -11,12 +13,14 @@ from typing import ParamSpec, Self
 import anyio
 
 from crdt_store.journal import Journal, Portion
+from crdt_store.pace import Pace
 from crdt_store.update_log import LogUnavailable, Row, Unconfirmed, UpdateLog
 
 P = ParamSpec("P")
 
 _MAX_FLUSH_BYTES = 8 * 2**20  # more only if one row has
 _MAX_FLUSH_ROWS = 1000
+_URGENT_BYTES = 2**20  # so much does not wait for a window
 _HANGING_SECONDS = 5.0  # a store that takes so long to fail is not asked for every document in turn
 
 logger = logging.getLogger(__name__)
@@ -33,20 +37,26 @@ class GroupCommit:
         log: UpdateLog,
         *,
         max_pending_bytes: int,
+        max_window_seconds: float = 0.0,
         close_seconds: float = 8.0,
         on_stored: Callable[[str, int, int], None] = lambda document, updates, data_bytes: None,
     ) -> None:
-        """`on_stored(document, updates, bytes)` is called after each flush, for each of its documents."""
+        """`max_window_seconds` bounds how long an update waits for others to be stored with.
+
+        `on_stored(document, updates, bytes)` is called after each flush, for each of its documents."""
         self._log = log
         self._on_stored = on_stored
         self._max_pending_bytes = max_pending_bytes
         self._close_seconds = close_seconds
+        self._pace = Pace()
+        self._max_window_seconds = max_window_seconds
         self._waiting: dict[Journal, None] = {}  # those with pending updates, the longest waiting first
         self._flushing: tuple[Portion, ...] = ()
         self._pending_bytes = 0
         self._relief: list[Callable[[], None]] = []
         self._closing = False
         self._work = anyio.Event()
+        self._urgent = anyio.Event()
         self._progress = anyio.Event()
 
     async def __aenter__(self) -> Self:
@@ -108,6 +118,7 @@ class GroupCommit:
 
     async def drain(self) -> None:
         """Wait until everything submitted before this call is stored or has failed."""
+        self._urgent.set()
         targets = [(journal, journal.submitted) for journal in self._unsettled()]
         while targets := [(journal, end) for journal, end in targets if not journal.is_settled(end)]:
             await self._progress.wait()
@@ -117,16 +128,29 @@ class GroupCommit:
             raise LogUnavailable("the server is stopping")
         self._pending_bytes += data_bytes
         self._waiting[journal] = None
-        self._work.set()
+        if not self._work.is_set():
+            self._work.set()
+        if self._pending_bytes > _URGENT_BYTES:
+            self._urgent.set()
 
     async def _flush_until_cancelled(self) -> None:
         with self._flusher:
             while True:
                 await self._work.wait()
+                await self._wait_for_more()
                 self._flushing = self._take()
+                updates = sum(portion.updates for portion in self._flushing)
+                self._pace.left(time.monotonic(), updates, self._max_window_seconds)
                 await self._flush(self._flushing)
                 self._flushing = ()
                 self._announce_progress()
+
+    async def _wait_for_more(self) -> None:
+        seconds = self._pace.wait_seconds(time.monotonic(), self._max_window_seconds)
+        if seconds > 0 and not self._urgent.is_set():
+            with anyio.move_on_after(seconds):
+                await self._urgent.wait()
+        self._urgent = anyio.Event()
 
     def _take(self) -> tuple[Portion, ...]:
         """The oldest rows of each waiting journal, within the limits; what is left over waits at the end."""

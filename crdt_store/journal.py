@@ -1,6 +1,5 @@
 """What one open document has still to store, gathered into rows for the group commit."""
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -44,7 +43,7 @@ class Journal:
         self.on_committed = on_committed
         self.on_failed = on_failed
         self._on_submitted = on_submitted
-        self._rows: deque[_GrowingRow] = deque()
+        self._rows: list[_GrowingRow] = []
 
     def append(
         self, data: bytes, *, author_id: int | None, client_ids: tuple[int, ...], received_at_ms: int
@@ -78,13 +77,13 @@ class Journal:
         """Remove the oldest rows: as many as the limits allow, at least one."""
         rows: list[Row] = []
         update_count = data_bytes = 0
-        while self._rows and len(rows) < max_rows:
-            following = self._rows[0]
+        for following in self._rows[:max_rows]:
             if rows and data_bytes + following.data_bytes > max_bytes:
                 break
-            rows.append(self._rows.popleft().finish(self.document, self.epoch))
+            rows.append(following.finish(self.document, self.epoch))
             update_count += len(following.updates)
             data_bytes += following.data_bytes
+        del self._rows[: len(rows)]
         return Portion(self, rows, update_count, data_bytes)
 
     def commit(self, portion: Portion) -> None:

@@ -6,6 +6,7 @@ Every implementation passes tests/acceptance/update_log_suite.py.
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 class LogUnavailable(Exception):
@@ -41,8 +42,7 @@ _MAX_CLIENT_ID = 2**53 - 1  # as in Yjs
 _TIME_LIMIT = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """One update, in its client's own bytes."""
 
     data: bytes

@@ -47,6 +47,9 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable", 503, "the store or the document cannot answer now: try again"
 
 
+_RETRY_AFTER_SECONDS = 5
+
+
 class ErrorDetail(BaseModel):
     """The code is for programs; the reason names what was wrong, for people."""
 
@@ -95,6 +98,8 @@ def add_error_handlers(
 
 def _answer(code: ErrorCode, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     body = ErrorModel(error=ErrorDetail(code=code, reason=reason)).model_dump(mode="json")
+    if code is ErrorCode.UNAVAILABLE:
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS), **(headers or {})}
     return JSONResponse(body, status_code=code.status, headers=headers)
 
 

@@ -27,6 +27,7 @@ from server.documents.service import Documents
 from server.engine.condenser import Condenser
 from server.engine.watchdog import watch_event_loop
 from server.pages import add_pages
+from server.rooms.memory_budget import MemoryBudget, default_process_bytes
 from server.rooms.room_manager import RoomManager
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
@@ -116,6 +117,7 @@ async def _serving(
             GroupCommit(
                 log,
                 max_pending_bytes=settings.max_uncommitted_bytes,
+                max_window_seconds=settings.commit_window_seconds,
                 close_seconds=_COMMIT_SECONDS,
                 on_stored=compactor.stored,
             ) as commits,
@@ -126,8 +128,14 @@ async def _serving(
                 stale_updates,
                 linger_seconds=settings.room_linger_seconds,
                 max_held_bytes=settings.max_held_bytes,
+                max_window_seconds=settings.broadcast_window_seconds,
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
+                memory=MemoryBudget(
+                    settings.max_empty_rooms_bytes,
+                    settings.max_memory_bytes or default_process_bytes(),
+                    compactor.stored_bytes,
+                ),
             ) as rooms,
             anyio.create_task_group() as tasks,
         ):

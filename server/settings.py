@@ -70,13 +70,21 @@ class Settings(BaseSettings):
         None, description="a name such as `notes/a.md` is a file of the default workspace; default: as `dev`"
     )
     default_workspace_id: PositiveInt = Field(1, description="the workspace of plain room names")
-    room_linger_seconds: float = Field(5, ge=0, description="how long an empty room stays open")
+    room_linger_seconds: float = Field(
+        60, ge=0, description="how long an empty room stays open, for who comes back"
+    )
 
     max_message_bytes: PositiveInt = Field(16 * MiB, description="largest WebSocket message")
     max_unauthenticated_bytes: PositiveInt = Field(64 * 1024, description="the same before authentication")
     max_awareness_bytes: PositiveInt = Field(64 * 1024, description="largest awareness message")
     max_held_bytes: PositiveInt = Field(
         64 * 1024, description="updates of one connection kept while earlier ones are missing"
+    )
+    broadcast_window_seconds: float = Field(
+        0.02,
+        ge=0,
+        le=0.1,
+        description="in a busy room edits leave together, after waiting for so long at most; 0: never",
     )
     max_outbox_bytes: PositiveInt = Field(
         4 * MiB,
@@ -85,9 +93,25 @@ class Settings(BaseSettings):
     max_uncommitted_bytes: PositiveInt = Field(
         64 * MiB, description="updates waiting for the disk; beyond, reading from sockets pauses"
     )
+    max_empty_rooms_bytes: int = Field(
+        256 * MiB,
+        ge=0,
+        description="about what empty rooms may take; beyond, the least recently used are closed at once",
+    )
+    max_memory_bytes: PositiveInt | None = Field(
+        None,
+        description="when the process takes more, it closes empty rooms and opens no others;"
+        " default: three quarters of what the machine or its container has",
+    )
     max_stale_bytes: PositiveInt = Field(
         64 * MiB,
         description="what clients of earlier epochs bring is kept aside up to this much for each document",
+    )
+    commit_window_seconds: float = Field(
+        0.02,
+        ge=0,
+        le=0.1,
+        description="in a busy server updates are stored together, after waiting for so long at most; 0: never",
     )
     compaction_max_updates: PositiveInt = Field(
         10_000, description="a document with so many updates beyond its snapshot gets a new one at once"

@@ -94,6 +94,17 @@ def test_settings_of_compaction_and_of_stale_updates_are_rows_of_their_page() ->
     )
 
 
+def test_settings_of_memory_are_rows_of_their_page() -> None:
+    rows = re.findall(r"\| `COSTUDIO_(\w+)` \| (\w+) \| (.+) \|", (ROOT / "docs/memory.md").read_text())
+    assert {name for name, *_ in rows} >= {"MAX_MEMORY_BYTES", "MAX_EMPTY_ROOMS_BYTES"}
+    for name, default, meaning in rows:
+        field = Settings.model_fields[name.lower()]
+        assert (default, meaning) == (
+            "unset" if field.default is None else str(field.default),
+            field.description,
+        )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_settings_that_are_mentioned_exist(page: Path) -> None:
     known = {f"COSTUDIO_{name.upper()}" for name in Settings.model_fields}

@@ -1,7 +1,9 @@
 """Somebody whose update is taken in while they are not there."""
 
 from server.protocol.closing import CloseCode
+from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
+from server.rooms.gate import ForeignClientId
 
 
 class AbsentAuthor:
@@ -19,5 +21,7 @@ class AbsentAuthor:
     def resume(self) -> None: ...
 
     def slow_down(self, seconds: float) -> None: ...
+
+    def fail(self, error: MalformedBytes | ForeignClientId) -> None: ...
 
     def close(self, code: CloseCode, reason: str) -> None: ...

@@ -79,7 +79,7 @@ class Documents:
     async def export(self, name: RoomName) -> bytes:
         """All of it as one Yjs update. Raises RoomUnavailable, RoomBusy."""
         async with self._rooms.visit(name, may_create=False) as room:
-            if room.is_rebuilding:
+            if room.is_busy:
                 raise RoomBusy
             return room.document.encode_since(_EMPTY_STATE_VECTOR)
 
@@ -140,15 +140,15 @@ class Documents:
         stale, data = await self._get_stale(name, stale_id)
         async with self._rooms.visit(name, may_create=True) as room:
             head = await self._log.head(name.canonical)
-            if head.epoch != room.epoch or room.is_rebuilding:
+            if head.epoch != room.epoch or room.is_busy:
                 raise RoomBusy
             content = room.document.encode_since(_EMPTY_STATE_VECTOR)
             update = await asyncio.to_thread(_in_current_names, data, head.retired, content)
-            room.merge(AbsentAuthor(stale.author_id or user_id), update)
+            await room.merge(AbsentAuthor(stale.author_id or user_id), update)
             await self._commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
-            if room.is_rebuilding or room.would_change(update):
+            if room.is_busy or await room.would_change(update):
                 raise RoomBusy
         await self._stale.discard(name.canonical, stale_id)
 

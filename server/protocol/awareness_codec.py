@@ -5,7 +5,7 @@ Source: y-protocols' awareness.
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -62,12 +62,19 @@ def _read_state(data: bytes, position: int) -> tuple[bytes, int]:
     return state, end
 
 
-def write_entries(entries: Sequence[AwarenessEntry]) -> bytes:
+def write_entry(entry: AwarenessEntry) -> bytes:
+    """One entry, for `join_entries`."""
+    return var_uint(entry.client_id) + var_uint(entry.clock) + buf(entry.state or _NULL)
+
+
+def write_entries(entries: Iterable[AwarenessEntry]) -> bytes:
     """The inverse of `read_entries`."""
-    out = [var_uint(len(entries))]
-    for entry in entries:
-        out += (var_uint(entry.client_id), var_uint(entry.clock), buf(entry.state or _NULL))
-    return b"".join(out)
+    return join_entries([write_entry(entry) for entry in entries])
+
+
+def join_entries(entries: Collection[bytes]) -> bytes:
+    """`write_entries` of entries that are encoded already."""
+    return b"".join((var_uint(len(entries)), *entries))
 
 
 def stamp_user(state: bytes, name: str) -> bytes:

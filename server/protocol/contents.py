@@ -23,24 +23,23 @@ class Contents:
         circle (then `split_ready` decides).
         """
         state, structs = self.state, shape.structs
-        return (
-            len(structs) <= 1
-            and fits(shape, state)
-            and all(
-                clock + length <= max(state.get(client, 0), structs.get(client, (0, 0))[1])
-                for client, clock, length in shape.deletes
-            )
+        if len(structs) > 1 or not fits(shape, state):
+            return False
+        return not shape.deletes or all(
+            clock + length <= max(state.get(client, 0), structs.get(client, (0, 0))[1])
+            for client, clock, length in shape.deletes
         )
 
     def adds(self, shape: UpdateShape) -> bool:
         """Whether anything in the update is not known yet."""
-        return any(end > self.state.get(client, 0) for client, (_, end) in shape.structs.items()) or any(
+        return bool(self.new_clients(shape)) or any(
             not self.deleted.contains(client, clock, length) for client, clock, length in shape.deletes
         )
 
     def new_clients(self, shape: UpdateShape) -> list[int]:
         """The client ids of which the update holds structs that are not known yet."""
-        return [client for client, (_, end) in shape.structs.items() if end > self.state.get(client, 0)]
+        state = self.state
+        return [client for client, (_, end) in shape.structs.items() if end > state.get(client, 0)]
 
     def advance(self, shape: UpdateShape) -> None:
         """Take in an update that has been integrated."""

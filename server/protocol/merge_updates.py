@@ -5,10 +5,15 @@ Neither needs a document, and neither decodes what structs hold.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from server.protocol.id_set import IdSet
 from server.protocol.structs import SKIP, Struct, in_order, read_structs, write_update
+from server.protocol.update_shape import UpdateShape
 from server.protocol.varint import read_var_uint, var_uint
+
+_NOTHING = b"\0"
+"""A delete set of nothing."""
 
 
 def merge_updates(updates: Sequence[bytes]) -> bytes:
@@ -27,6 +32,38 @@ def merge_updates(updates: Sequence[bytes]) -> bytes:
         if deleted:
             deletes += deleted
     return write_update(in_order(structs), IdSet(deletes))
+
+
+def merge_consecutive(updates: Sequence[tuple[bytes, UpdateShape]]) -> bytes:
+    """`merge_updates` of checked updates; quick where a client's structs follow those before, as typing does."""
+    runs: dict[int, _Run] = {}
+    deletes: list[tuple[int, int, int]] = []
+    for update, shape in updates:
+        deletes += shape.deletes
+        for client, count, structs_start, structs_end in shape.sections:
+            first, end = shape.structs.get(client, (0, 0))
+            run = runs.setdefault(client, _Run(first, first))
+            if shape.has_skips or run.end != first:
+                return merge_updates([update for update, _ in updates])
+            run.structs.append(update[structs_start:structs_end])
+            run.count += count
+            run.end = end
+    out = [var_uint(len(runs))]
+    for client in sorted(runs, reverse=True):
+        run = runs[client]
+        out += (var_uint(run.count), var_uint(client), var_uint(run.first), *run.structs)
+    out.append(IdSet(deletes).write() if deletes else _NOTHING)
+    return b"".join(out)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Consecutive structs of one client, from clock `first` to `end`."""
+
+    first: int
+    end: int
+    count: int = 0
+    structs: list[bytes] = field(default_factory=list)
 
 
 def join_updates(first: bytes, second: bytes, deletions_bytes: int) -> bytes:

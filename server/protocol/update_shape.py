@@ -15,7 +15,7 @@ Layout of an update (yjs `UpdateEncoderV1`), all numbers varints, clocks in UTF-
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.protocol.any_shape import read_text, skip_buf, walk_any, walk_json
 from server.protocol.varint import MAX_SAFE_INTEGER, MalformedBytes, read_var_uint
@@ -34,8 +34,7 @@ class MalformedUpdate(MalformedBytes):
     """Not an update (or state vector) that the engine may see; `offset` is where the first fault lies."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateShape:
+class UpdateShape(NamedTuple):
     """What an update holds, by ids alone.
 
     A Skip says "not in this update": inside a client's range it only sets `has_skips`, before the first and
@@ -52,6 +51,7 @@ class UpdateShape:
     names_places: (
         bool  # a struct says where it is, or may hold others, or is gone; no other matters to Placement
     )
+    sections: tuple[tuple[int, int, int, int], ...]  # (client, structs, where they begin, where they end)
 
     @property
     def is_empty(self) -> bool:
@@ -62,7 +62,7 @@ def check_update(data: bytes) -> UpdateShape:
     """Walk a v1 update to its last byte. Raises MalformedUpdate only; cost is linear in len(data)."""
     walk = _UpdateWalk(data)
     try:
-        position = walk.sections(0)
+        position = walk.all_sections(0)
         position = walk.delete_set(position)
     except IndexError:
         raise MalformedUpdate(len(data), "bytes end inside the update") from None
@@ -79,6 +79,7 @@ def check_update(data: bytes) -> UpdateShape:
         walk.has_astral,
         walk.has_non_ascii,
         walk.names_places,
+        tuple(walk.sections),
     )
 
 
@@ -114,11 +115,12 @@ def fits(shape: UpdateShape, state: Mapping[int, int]) -> bool:
     what overlaps is first cut to what is new, what is ahead waits or is asked for again. Known structs do not fit
     either: the engine would ignore them, but the log, merged, might say afterwards what they say.
     """
-    if any(first != state.get(client, 0) for client, (first, _) in shape.structs.items()):
-        return False
+    structs = shape.structs
+    for client, (first, _) in structs.items():
+        if first != state.get(client, 0):
+            return False
     for client, after in shape.depends.items():
-        known = max(state.get(client, 0), shape.structs.get(client, (0, 0))[1])
-        if after > known:
+        if after > state.get(client, 0) and (client not in structs or after > structs[client][1]):
             return False
     return not shape.has_skips
 
@@ -164,17 +166,19 @@ class _UpdateWalk:
         "has_skips",
         "lossy",
         "names_places",
+        "sections",
         "structs",
     )
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.structs: dict[int, tuple[int, int]] = {}
+        self.sections: list[tuple[int, int, int, int]] = []
         self.depends: dict[int, int] = {}
         self.deletes: list[tuple[int, int, int]] = []
         self.has_skips = self.lossy = self.has_astral = self.has_non_ascii = self.names_places = False
 
-    def sections(self, position: int) -> int:
+    def all_sections(self, position: int) -> int:
         count, position = _read_count(self.data, position, "clients", size=5)
         clients: set[int] = set()
         for _ in range(count):
@@ -196,6 +200,7 @@ class _UpdateWalk:
         client, position = _read_client(data, position)
         own_id = data[id_start:position]
         clock, position = read_var_uint(data, position)
+        structs_start = position
         first = last = -1
         for _ in range(count):
             start = position
@@ -226,6 +231,7 @@ class _UpdateWalk:
             clock = after
         if first >= 0:
             self.structs[client] = first, last
+        self.sections.append((client, count, structs_start, position))
         return client, position
 
     def _origins(self, position: int, info: int, client: int, own_id: bytes, clock: int) -> int:

@@ -15,13 +15,18 @@ _SHORT_BINARY_HEADERS = [bytes((BINARY, size)) for size in range(126)]
 
 
 class Frame:
-    """One binary message and its bytes on the wire, built once for all who get it."""
+    """One binary message as its bytes on the wire, built once for all who get it."""
 
-    __slots__ = ("message", "wire")
+    __slots__ = ("_message_bytes", "wire")
 
     def __init__(self, message: bytes) -> None:
-        self.message = message
         self.wire = server_frame(message)
+        self._message_bytes = len(message)
+
+    @property
+    def message(self) -> bytes:
+        """What stands behind the header."""
+        return self.wire[len(self.wire) - self._message_bytes :]
 
 
 def server_frame(message: bytes) -> bytes:

@@ -4,7 +4,7 @@ A client's frame may hold several messages; each frame built here holds one, sin
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.protocol.varint import MalformedBytes, buf, read_buf, read_var_uint, var_uint
 
@@ -24,35 +24,30 @@ class MalformedFrame(MalformedBytes):
     """A frame that is not the y-websocket protocol; `offset` counts from its first byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncStep1:
+class SyncStep1(NamedTuple):
     """What its sender has, as a state vector; asks for the rest."""
 
     state_vector: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """An update; `is_reply` when it is a SyncStep2, which carries whatever its sender's replica holds."""
 
     data: bytes
     is_reply: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Awareness:
+class Awareness(NamedTuple):
     """Encoded awareness entries (see awareness_codec)."""
 
     entries: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class QueryAwareness:
+class QueryAwareness(NamedTuple):
     """Asks for everybody's awareness state."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncStatus:
+class SyncStatus(NamedTuple):
     """y-sweet's counter of local changes; `message` is sent back as it came once those are safe."""
 
     message: bytes

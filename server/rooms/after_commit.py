@@ -1,6 +1,6 @@
 """What is to be said once the log is committed up to some position."""
 
-from collections import deque
+from bisect import bisect_right
 from collections.abc import Callable
 
 
@@ -8,14 +8,18 @@ class AfterCommit:
     """Actions in the order of the positions they wait for."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self._positions: list[int] = []
+        self._actions: list[Callable[[], None]] = []
 
     def add(self, position: int, action: Callable[[], None]) -> None:
         """`position` never goes back from one call to the next."""
-        self._waiting.append((position, action))
+        self._positions.append(position)
+        self._actions.append(action)
 
     def run_through(self, position: int) -> None:
         """Do what waited for this position or an earlier one."""
-        waiting = self._waiting
-        while waiting and waiting[0][0] <= position:
-            waiting.popleft()[1]()
+        count = bisect_right(self._positions, position)
+        due = self._actions[:count]
+        del self._positions[:count], self._actions[:count]
+        for action in due:
+            action()

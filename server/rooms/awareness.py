@@ -7,7 +7,7 @@ own, and whatever it says about others is dropped, entry by entry.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from server.protocol.awareness_codec import MAX_CLOCK, AwarenessEntry
 
@@ -22,23 +22,26 @@ class Owner(Protocol):
     def user_id(self) -> int: ...
 
 
+AnyOwner = TypeVar("AnyOwner", bound=Owner)
+
+
 @dataclass(slots=True)
-class _Presence:
+class _Presence(Generic[AnyOwner]):
     """`shift` is added to the owner's clocks: who returns with an old clock is news to the others all the same."""
 
-    owner: Owner | None
+    owner: AnyOwner | None
     clock: int
     state: bytes | None
     shift: int = 0
     left_at_seconds: float = 0.0
 
 
-class AwarenessTable:
+class AwarenessTable(Generic[AnyOwner]):
     """The states of one room's connections."""
 
     def __init__(self) -> None:
-        self._presences: dict[int, _Presence] = {}
-        self._own_ids: dict[Owner, int | None] = {}
+        self._presences: dict[int, _Presence[AnyOwner]] = {}
+        self._own_ids: dict[AnyOwner, int | None] = {}
         self.dropped_entries = 0
 
     def states(self) -> list[AwarenessEntry]:
@@ -49,18 +52,18 @@ class AwarenessTable:
             if presence.state is not None
         ]
 
-    def own_id(self, owner: Owner) -> int | None:
+    def own_id(self, owner: AnyOwner) -> int | None:
         """The client id that this connection speaks for, once it has named one."""
         return self._own_ids.get(owner)
 
-    def user_of(self, client_id: int) -> int | None:
-        """The user of the connection that speaks for this id now."""
+    def owner_of(self, client_id: int) -> AnyOwner | None:
+        """The connection that speaks for this id now."""
         presence = self._presences.get(client_id)
-        return None if presence is None or presence.owner is None else presence.owner.user_id
+        return None if presence is None else presence.owner
 
     def receive(
         self,
-        owner: Owner,
+        owner: AnyOwner,
         entries: Sequence[AwarenessEntry],
         *,
         may_own: Callable[[int], bool],
@@ -84,7 +87,7 @@ class AwarenessTable:
                 self.dropped_entries += 1
         return news
 
-    def _claim(self, owner: Owner, entry: AwarenessEntry, is_first: bool) -> int | None:
+    def _claim(self, owner: AnyOwner, entry: AwarenessEntry, is_first: bool) -> int | None:
         known = self._presences.get(entry.client_id)
         if entry.state is None or (known is not None and not _may_take_over(owner, entry, known, is_first)):
             return None
@@ -100,7 +103,7 @@ class AwarenessTable:
         self._own_ids[owner] = entry.client_id
         return entry.client_id
 
-    def leave(self, owner: Owner, *, now_seconds: float) -> AwarenessEntry | None:
+    def leave(self, owner: AnyOwner, *, now_seconds: float) -> AwarenessEntry | None:
         """The connection is gone; return what tells the others, if it was there for them."""
         client_id = self._own_ids.pop(owner, None)
         self._forget(now_seconds)
@@ -117,7 +120,9 @@ class AwarenessTable:
                 del self._presences[client_id]
 
 
-def _may_take_over(owner: Owner, entry: AwarenessEntry, known: _Presence, is_first: bool) -> bool:
+def _may_take_over(
+    owner: AnyOwner, entry: AwarenessEntry, known: _Presence[AnyOwner], is_first: bool
+) -> bool:
     # What a connection says first, it cannot have heard from us; later, only a newer clock is no echo.
     is_its_own = is_first or entry.clock > known.clock
     # Still held: by the same user's half-open socket after a reconnect. Nobody takes another user's id.
@@ -125,7 +130,7 @@ def _may_take_over(owner: Owner, entry: AwarenessEntry, known: _Presence, is_fir
 
 
 def _renew(
-    presence: _Presence, entry: AwarenessEntry, stamp: Callable[[bytes], bytes]
+    presence: _Presence[AnyOwner], entry: AwarenessEntry, stamp: Callable[[bytes], bytes]
 ) -> AwarenessEntry | None:
     """What the owner says counts when its clock is newer, or says at the same clock that it is gone."""
     clock = entry.clock + presence.shift

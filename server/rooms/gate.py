@@ -5,7 +5,7 @@ Pure: the room acts on the verdict.
 
 from collections.abc import Callable, Container
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.protocol.contents import Contents
 from server.protocol.rename_clients import clients_of
@@ -27,8 +27,7 @@ class StaleReplica(Exception):
         super().__init__("the document was restored or made anew since you loaded it: load it again")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`ready` (with its shape) goes to the engine, the log and the others; None: nothing. `rest` waits for what it
     builds on. `acknowledged` is what the author hears of again; `refused` are client ids whose structs were left out.
     """

@@ -3,7 +3,9 @@
 from typing import Protocol
 
 from server.protocol.closing import CloseCode
+from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
+from server.rooms.gate import ForeignClientId
 
 
 class Member(Protocol):
@@ -25,6 +27,9 @@ class Member(Protocol):
 
     def slow_down(self, seconds: float) -> None:
         """Take nothing more for a while: what the member did was costly."""
+
+    def fail(self, error: MalformedBytes | ForeignClientId) -> None:
+        """End the connection for what the member has sent."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection; the reason is for its user."""

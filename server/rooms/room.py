@@ -2,16 +2,15 @@
 
 A pycrdt-websocket `YRoom` whose unsafe parts are replaced: nothing here waits for a member or for
 the disk; an update is checked before the engine sees it; its author hears of it again once it is committed, every
-other member at once. The base class' own `awareness` stays unused: it neither greets nor takes leave.
+other member at once.
 """
 
+import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
@@ -20,32 +19,37 @@ from pycrdt.websocket import YRoom
 
 from crdt_store.group_commit import GroupCommit
 from crdt_store.update_log import LogUnavailable
-from server.engine.document import EngineFailure, MustRebuild, write_state_vector
+from server.engine.document import Document, EngineFailure, MustRebuild, write_state_vector
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
 from server.protocol.websocket_frames import Frame
-from server.protocol.yjs_messages import (
-    permission_denied,
-    sync_step_1,
-    sync_step_2,
-    update_message,
-)
+from server.protocol.yjs_messages import permission_denied, sync_step_1, update_message
 from server.rooms.after_commit import AfterCommit
-from server.rooms.gate import StaleReplica, Verdict, judge
-from server.rooms.held import HeldUpdates
+from server.rooms.answers import Answers
+from server.rooms.broadcast import Broadcast
+from server.rooms.client_ids import ClientIds
+from server.rooms.gate import ForeignClientId, StaleReplica, Verdict, judge
+from server.rooms.held import Held, HeldUpdates
+from server.rooms.intake import Applied, Intake, integrate, take_in
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
 from server.rooms.names import RoomName
 from server.rooms.presence import Presence
 from server.rooms.roster import Roster
+from server.rooms.standstill import Standstill
 from server.rooms.threshold import Threshold
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _CLOSED = "the room was closed"
-_COSTLY_SECONDS, _ANSWER_SHARE = 0.02, 4
-"""A member whose answer took longer than this to encode is not read for so many times as long."""
+
+_ASIDE_BYTES = 8 * 1024
+"""An update larger than this is taken in by another thread: 600 structs of one character take some 40 ms."""
+
+_COSTLY_SECONDS = 0.05
+"""A member whose update took longer than this is not read for as long again."""
 
 _REBUILD_SHARE = 10
 """A member that makes the room rebuild its document waits this many times as long as that took."""
@@ -74,18 +78,13 @@ class RoomOwner(Protocol):
     def rebuild(self, room: "Room", guard: SurrogateGuard | None) -> None:
         """Build the document anew from the log; ends in `room.rebuilt` or `room.fail`."""
 
-
-@dataclass(slots=True, eq=False)
-class _Answer:
-    """A SyncStep2 for a replica at `state` (client id -> next clock); `message` is outdated when it asks for more."""
-
-    state: Mapping[int, int]
-    message: bytes
-    is_outdated: bool = False
+    def aside(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        """Do this in another thread, one job at a time."""
 
 
 class Room(YRoom):
-    """Every method but `start` and `stop` is synchronous: a message is dealt with whole before the next one."""
+    """Every method but `merge`, `start` and `stop` is synchronous: a message is dealt with whole before the next one,
+    or, if that may take long, the room stands still until it has been."""
 
     def __init__(
         self,
@@ -95,34 +94,37 @@ class Room(YRoom):
         owner: RoomOwner,
         *,
         max_held_bytes: int,
+        max_window_seconds: float,
         now_seconds: Callable[[], float],
     ) -> None:
-        super().__init__(ydoc=loaded.document.ydoc)
+        # The base class' own parts are not made: they would cost 8 KB a room.
+        self.ydoc = loaded.document.ydoc
         self.name = name
+        self.epoch = loaded.epoch
+        self.document = loaded.document
         self.members = Roster(lambda: self.document.contents.state)
         self.presence = Presence(self.members, now_seconds)
-        self.epoch = loaded.epoch
         self.journal = commits.journal(name.canonical, self._committed, self.fail, epoch=loaded.epoch)
-        self.is_rebuilding = False
-        self._rebuild_cause: Member | None = None
-        self._authors: dict[int, int] = {}
+        self._ids = ClientIds(self.presence, loaded.authors, loaded.relayable)
+        self._stale_ids = loaded.stale_ids
         self._threshold = Threshold(max_held_bytes)
-        self._is_over = False
-        self._load(loaded)
+        self._standstill = Standstill(self._everybody)
+        self._is_over = self._is_rebuilding = False
+        self._rebuild_cause: Member | None = None
         self._after_commit = AfterCommit()
+        self._answers = Answers(
+            self.members,
+            lambda: self.document,
+            self._standstill.afterwards,
+            self.when_committed,
+            self._rebuild,
+        )
+        self._broadcast = Broadcast(self.members, self.when_committed, max_window_seconds=max_window_seconds)
         self._held = HeldUpdates(max_held_bytes)
+        self._possible: list[Held] = []
         self._resync_asked: set[Member] = set()
-        self._waiting_answers: dict[Member, _Answer] = {}
-        self._after_rebuild: list[Callable[[], None]] = []
         self._now_seconds = now_seconds
         self._owner = owner
-
-    def _load(self, loaded: LoadedDocument) -> None:
-        self.document = loaded.document
-        self.ydoc = loaded.document.ydoc
-        self._authors = loaded.authors | self._authors
-        self.relayable = loaded.relayable
-        self._stale_ids = loaded.stale_ids
 
     # Members
 
@@ -134,14 +136,14 @@ class Room(YRoom):
         if self._is_over:
             member.close(CloseCode.SERVICE_RESTART, _CLOSED)
             return
-        if self.is_rebuilding:
+        if self._standstill.is_on:
             member.pause()
         if self._stale_ids:
             self._threshold.add(member)
-            member.deliver(Frame(self._question()))
+            self._standstill.afterwards(partial(self._ask_stranger, member))
         else:
             self.members.add(member)
-            self._ask_for_missing(member)
+            self._standstill.afterwards(partial(self._ask_for_missing, member))
             self.presence.tell(member)
 
     def _admit(self, member: Member) -> None:
@@ -157,7 +159,7 @@ class Room(YRoom):
         """A member whose replica is of an earlier epoch: it is sent nothing more, and asked for what it has."""
         if self.members.remove(member):
             self._forget(member)
-            member.deliver(Frame(self._question()))
+            self._ask_stranger(member)
         self._threshold.mark_stale(member)
 
     def _keep_aside(self, member: Member, answer: bytes | None) -> None:
@@ -184,13 +186,23 @@ class Room(YRoom):
     def _forget(self, member: Member) -> None:
         self._held.drop(member)
         self._resync_asked.discard(member)
-        self._waiting_answers.pop(member, None)
+        self._answers.forget(member)
         self.presence.leave(member)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is here."""
-        return not (len(self.members) or len(self._threshold))
+        """Whether nobody is here, and nothing is being worked on."""
+        return not (len(self.members) or len(self._threshold) or self._standstill.is_on)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the document must not be touched now."""
+        return self._standstill.is_on or self._is_over
+
+    @property
+    def relayable(self) -> set[int]:
+        """Client ids whose edits others may bring (see gate)."""
+        return self._ids.relayable
 
     def _everybody(self) -> tuple[Member, ...]:
         return (*self.members, *self._threshold.members())
@@ -199,215 +211,217 @@ class Room(YRoom):
         """The member has read what it was sent: make up for what it missed meanwhile."""
         known_state = self.members.take_missed(member)
         if known_state is not None:
-            self.answer_sync(member, write_state_vector(known_state))
+            self._answers.ask(member, known_state)
             self.presence.tell(member)
 
     # Sync
 
     def answer_sync(self, member: Member, state_vector: bytes) -> None:
-        """Send what a replica with this state vector lacks. Raises MalformedUpdate, StaleReplica.
-
-        It leaves once all of it is committed: clients take their own structs in it for saved. One answer waits for
-        each member, however often it asks; one that holds what all of these questions asked for follows.
-        """
+        """Send what a replica with this state vector lacks. Raises MalformedUpdate, StaleReplica."""
         state = check_state_vector(state_vector)
         if not self._stale_ids.isdisjoint(state):
             self._turn_away(member)
             raise StaleReplica
-        if self._threshold.is_leaving(member):
-            return
-        self._admit(member)
-        waiting = self._waiting_answers.get(member)
-        if waiting is not None:
-            known = waiting.state
-            waiting.state = {client: min(clock, known.get(client, 0)) for client, clock in state.items()}
-            waiting.is_outdated = True
-        else:
-            self._prepare_answer(member, state)
-
-    def _prepare_answer(self, member: Member, state: Mapping[int, int]) -> None:
-        began = time.perf_counter()
-        try:
-            answer = _Answer(state, sync_step_2(self.document.encode_since(write_state_vector(state))))
-        except EngineFailure as error:
-            self._rebuild(error)
-            self._after_rebuild.append(partial(self._prepare_answer, member, state))
-            return
-        cost_seconds = time.perf_counter() - began
-        if cost_seconds > _COSTLY_SECONDS:
-            member.slow_down(cost_seconds * _ANSWER_SHARE)
-        self._waiting_answers[member] = answer
-        self.when_committed(partial(self._send_answer, member, answer))
-
-    def _send_answer(self, member: Member, answer: "_Answer") -> None:
-        if self._waiting_answers.get(member) is answer:  # else it has left
-            del self._waiting_answers[member]
-            if answer.is_outdated:
-                self._prepare_answer(member, answer.state)
-                return
-            starts = {client: answer.state.get(client, 0) for client in self.document.contents.state}
-            self.members.send(member, answer.message, starts)
-            answer.message = b""
+        if not self._threshold.is_leaving(member):
+            self._admit(member)
+            self._answers.ask(member, state)
 
     def receive_update(self, member: Member, update: bytes, *, is_reply: bool) -> None:
-        """Take in an edit, or a SyncStep2 (`is_reply`). Raises MalformedUpdate, ForeignClientId.
+        """Take in an edit, or a SyncStep2 (`is_reply`); if it may not be, the member is told to `fail`.
 
         The author hears of it again once it is committed; if something before it is missing, once that has come.
         What belongs to an earlier epoch is kept aside, and its author sent away once it has answered with all of it.
         """
-        if self._threshold.is_leaving(member):
-            return
+        if not self._threshold.is_leaving(member):
+            self._take_in(member, update, is_reply=is_reply)
+
+    def _take_in(self, member: Member, update: bytes, *, is_reply: bool, was_held: bool = False) -> None:
+        job = partial(
+            take_in,
+            self.document,
+            update,
+            self._ids.owner_of,
+            user_id=member.user_id,
+            is_reply=is_reply or was_held,
+            relayable=() if was_held else self._ids.relayable,
+            stale=frozenset() if was_held else self._stale_ids,
+            is_stale=self._threshold.is_stale(member),
+        )
+        conclude = partial(self._conclude, member, update, is_reply, was_held)
+        if len(update) > _ASIDE_BYTES:
+            self._work_aside(member, job, lambda future: conclude(future.result))
+        else:
+            conclude(job)
+
+    def _work_aside(
+        self, member: Member, job: Callable[[], Intake], conclude: Callable[[asyncio.Future[Intake]], None]
+    ) -> asyncio.Future[Intake]:
+        """Stand still while another thread works on the document."""
+        began = time.monotonic()
+
+        def go_on(future: asyncio.Future[Intake]) -> None:
+            cost_seconds = time.monotonic() - began
+            if cost_seconds > _COSTLY_SECONDS:
+                member.slow_down(cost_seconds)
+            self._go_on(partial(conclude, future))
+
+        self._standstill.begin()
+        future = self._owner.aside(job)
+        future.add_done_callback(go_on)
+        return future
+
+    def _go_on(self, first: Callable[[], None]) -> None:
+        if not self._is_over:
+            self._standstill.end(first)
+            if self.is_empty:
+                self._owner.emptied(self)
+
+    def _conclude(
+        self, member: Member, update: bytes, is_reply: bool, was_held: bool, result: Callable[[], Intake]
+    ) -> None:
         try:
-            verdict = judge(
-                update,
-                self.document.contents,
-                self._owner_of,
-                user_id=member.user_id,
-                is_reply=is_reply,
-                relayable=self.relayable,
-                stale=self._stale_ids,
-            )
-            if self._threshold.is_stale(member):
-                raise StaleReplica
+            intake = result()
         except StaleReplica:
-            self._turn_away(member)
-            if is_reply:
-                self._keep_aside(member, update)
-            else:
-                self._threshold.hold(member, update)
-            return
-        self._admit(member)
+            self._receive_stale(member, update, is_reply=is_reply)
+        except (MalformedUpdate, ForeignClientId) as error:
+            member.fail(error)
+        else:
+            if not was_held:
+                self._admit(member)
+                self._note(member, intake.verdict, is_reply=is_reply)
+            elif intake.verdict.rest is not None:
+                self._hold(member, intake.verdict.rest)
+            self._complete(member, intake, is_reply=is_reply)
+            if self._held and intake.verdict.shape is not None:
+                self._retry_held(intake.verdict.shape.structs)
+
+    def _receive_stale(self, member: Member, update: bytes, *, is_reply: bool) -> None:
+        self._turn_away(member)
+        if is_reply:
+            self._keep_aside(member, update)
+        else:
+            self._threshold.hold(member, update)
+
+    def _note(self, member: Member, verdict: Verdict, *, is_reply: bool) -> None:
+        """What of the update is not taken in."""
         if is_reply:
             self._resync_asked.discard(member)
         if verdict.refused:
             reason = f"client ids {verdict.refused} belong to other users"
             self.members.send(member, permission_denied(reason), {})
         if verdict.rest is not None:
-            self._hold(member, verdict.rest, ask=not is_reply)
-        if verdict.ready is not None and verdict.shape is not None:
-            self._integrate(member, verdict, is_reply=is_reply)
-            if self._held:
-                self._retry_held(verdict.shape)
+            self._hold(member, verdict.rest)
+            if not is_reply and member not in self._resync_asked:
+                self._resync_asked.add(member)
+                self._ask_for_missing(member)
 
-    def merge(self, author: Member, update: bytes) -> None:
+    async def merge(self, author: Member, update: bytes) -> None:
         """Take in an update that was kept aside, as what its author would have written in this epoch.
 
         Raises MalformedUpdate, UpdateIncomplete, RoomBusy; it is stored once the journal says so.
         """
-        if self.is_rebuilding or self._is_over:
+        if self.is_busy:
             raise RoomBusy
-        verdict = judge(update, self.document.contents, lambda _: None, user_id=author.user_id, is_reply=True)
-        if verdict.rest is not None:
-            raise UpdateIncomplete
-        if verdict.ready is not None:
-            self._integrate(author, verdict, is_reply=True)
+        job = partial(_take_in_whole, self.document, update, author.user_id)
+        # Shielded: whoever gives up waiting cannot stop the thread, nor may the room go on before it has ended.
+        await asyncio.shield(self._work_aside(author, job, partial(self._merged, author)))
+
+    def _merged(self, author: Member, future: asyncio.Future[Intake]) -> None:
+        if future.exception() is None:
+            self._complete(author, future.result(), is_reply=True)
             self._stale_ids -= self.document.contents.state.keys()
 
-    def would_change(self, update: bytes) -> bool:
+    def would_change(self, update: bytes) -> asyncio.Future[bool]:
         """Whether the update holds anything that the document has not. Raises MalformedUpdate."""
-        return self.document.contents.adds(check_update(update))
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    def _hold(self, member: Member, update: bytes, *, ask: bool) -> None:
-        self._held.add(member, update)
-        if ask and member not in self._resync_asked:
-            self._resync_asked.add(member)
-            self._ask_for_missing(member)
+        def compare(checked: asyncio.Future[UpdateShape]) -> None:
+            error = checked.exception()
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(self.document.contents.adds(checked.result()))
+
+        checked = self._owner.aside(partial(check_update, update))
+        checked.add_done_callback(lambda checked: self._standstill.afterwards(partial(compare, checked)))
+        return answer
+
+    def _hold(self, member: Member, update: bytes) -> None:
+        if member in self.members:
+            self._held.add(member, update)
 
     def _ask_for_missing(self, member: Member) -> None:
         self.members.send(member, self._question(), {})
 
+    def _ask_stranger(self, member: Member) -> None:
+        member.deliver(Frame(self._question()))
+
     def _question(self) -> bytes:
         return sync_step_1(write_state_vector(self.document.contents.state))
 
-    def _integrate(self, member: Member, verdict: Verdict, *, is_reply: bool) -> None:
-        """Apply, store and pass on what the verdict says is ready. Raises MalformedUpdate if it is out of place."""
-        assert verdict.ready is not None
-        assert verdict.shape is not None
-        contents, update, shape = self.document.contents, verdict.ready, verdict.shape
-        starts = {client: first for client, (first, _) in shape.structs.items()}
-        echo = partial(self.members.send, member, update_message(verdict.acknowledged), starts)
-        if not contents.adds(shape):
-            if starts:  # known already, but the author may not know that it is
-                self.when_committed(echo)
-            return
-        new_clients = contents.new_clients(shape)
-        state_before = {client: contents.state.get(client, 0) for client in new_clients}
-        try:
-            self.document.apply(update, shape)
-        except MustRebuild as error:
-            self._after_rebuild.append(partial(self._integrate_later, member, verdict, is_reply))
-            self._rebuild(error, error.guard, member)
-            return
-        except EngineFailure as error:
-            logger.error("the engine failed on %d bytes of user %s: %s", len(update), member.user_id, error)
-            member.close(CloseCode.MALFORMED, "the document engine refused this update")
-            self._rebuild(error)
-            return
-        own_ids = [client for client in new_clients if self._is_own(member, client, is_reply)]
-        self._bind(member, own_ids)
+    def _complete(self, member: Member, intake: Intake, *, is_reply: bool) -> None:
+        verdict, applied = intake.verdict, intake.applied
+        if intake.failure is not None:
+            self._engine_failed(member, intake, is_reply)
+        elif applied is not None:
+            self._publish(member, applied, is_reply=is_reply)
+            if verdict.acknowledged is not applied.update:
+                self._echo(member, verdict)
+        elif verdict.shape is not None and verdict.shape.structs:
+            self._echo(member, verdict)  # known already, but the author may not know that it is
+
+    def _publish(self, member: Member, applied: Applied, *, is_reply: bool) -> None:
+        """Store and pass on what the document has taken in."""
+        own_ids = self._ids.own(member, applied.state_before, is_reply=is_reply)
+        self._ids.bind(member, own_ids)
         try:
             self.journal.append(
-                update,
+                applied.update,
                 author_id=member.user_id,
-                client_ids=tuple(own_ids),
+                client_ids=own_ids,
                 received_at_ms=int(self._now_seconds() * 1000),
             )
         except LogUnavailable as error:
             self.fail(error)
             return
-        self._return_structs(member, own_ids, state_before)
-        message = update_message(update)
-        for concerned in self.members.send_others(member, message, starts):
-            self.when_committed(partial(self.members.send, concerned, message, starts))
-        self.when_committed(echo)
+        self._return_structs(member, own_ids, applied.state_before)
+        self._broadcast.add(member, applied.update, applied.shape)
+
+    def _echo(self, member: Member, verdict: Verdict) -> None:
+        assert verdict.shape is not None
+        starts = {client: first for client, (first, _) in verdict.shape.structs.items()}
+        self.when_committed(partial(self.members.send, member, update_message(verdict.acknowledged), starts))
+
+    def _engine_failed(self, member: Member, intake: Intake, is_reply: bool) -> None:
+        failure = intake.failure
+        if isinstance(failure, MustRebuild):
+            self._rebuild(failure, partial(self._integrate_later, member, intake.verdict, is_reply), member)
+        elif failure is not None:
+            logger.error("the engine failed on an update of user %s: %s", member.user_id, failure)
+            member.close(CloseCode.MALFORMED, "the document engine refused this update")
+            self._rebuild(failure, lambda: None)
 
     def _integrate_later(self, member: Member, verdict: Verdict, is_reply: bool) -> None:
         """What is wrong with an update that had to wait is its author's fault, whoever made it possible."""
         try:
-            self._integrate(member, verdict, is_reply=is_reply)
+            self._complete(member, integrate(self.document, verdict), is_reply=is_reply)
         except MalformedUpdate as error:
-            member.close(CloseCode.MALFORMED, str(error))
+            member.fail(error)
 
-    def _retry_held(self, shape: UpdateShape) -> None:
+    def _retry_held(self, clients: Container[int]) -> None:
         """Take in what waited for structs of these clients, and what waited for that in turn."""
-        possible = deque(self._held.take_waiting_for(shape.structs))
-        while possible:
-            held = possible.popleft()
-            if self.is_rebuilding:
-                self._held.add(held.member, held.update)
-                continue
-            verdict = judge(
-                held.update,
-                self.document.contents,
-                self._owner_of,
-                user_id=held.member.user_id,
-                is_reply=True,
-            )
-            if verdict.rest is not None:
-                self._held.add(held.member, verdict.rest)
-            if verdict.shape is not None:
-                self._integrate_later(held.member, verdict, is_reply=False)
-                possible += self._held.take_waiting_for(verdict.shape.structs)
+        is_retrying = bool(self._possible)
+        self._possible += self._held.take_waiting_for(clients)
+        if self._possible and not is_retrying:
+            self._standstill.afterwards(self._retry_next)
 
-    # Who owns which client id
-
-    def _owner_of(self, client_id: int) -> int | None:
-        """The user whose edits bound it, or who is present under it."""
-        return self._authors.get(client_id) or self.presence.user_of(client_id)
-
-    def _may_use(self, member: Member, client_id: int) -> bool:
-        return self._authors.get(client_id, member.user_id) == member.user_id
-
-    def _is_own(self, member: Member, client_id: int, is_reply: bool) -> bool:
-        """Whether the member uses the id itself; a reply may bring what it heard from another tab or peer."""
-        return self._may_use(member, client_id) and (
-            not is_reply or client_id in self._authors or self.presence.own_id(member) == client_id
-        )
-
-    def _bind(self, member: Member, client_ids: Iterable[int]) -> None:
-        for client_id in client_ids:
-            self._authors.setdefault(client_id, member.user_id)
-            self.relayable.discard(client_id)
+    def _retry_next(self) -> None:
+        while self._possible and not self._standstill.is_on:
+            held = self._possible[0]
+            self._take_in(held.member, held.update, is_reply=False, was_held=True)
+            del self._possible[0]
+        if self._possible:
+            self._standstill.afterwards(self._retry_next)
 
     def _return_structs(self, member: Member, client_ids: Iterable[int], state: Mapping[int, int]) -> None:
         """Send the member the structs that were there, at `state`, under ids that it first shows as its own.
@@ -423,7 +437,7 @@ class Room(YRoom):
             try:
                 message = update_message(self.document.encode_of_clients(returning))
             except EngineFailure as error:
-                self._rebuild(error)
+                self._rebuild(error, lambda: None)
                 return
             self.when_committed(partial(self.members.send, member, message, dict.fromkeys(returning, 0)))
 
@@ -432,7 +446,7 @@ class Room(YRoom):
         if member in self._threshold:
             self._threshold.show(member, data)
             return
-        self.presence.receive(member, data, may_own=partial(self._may_use, member))
+        self.presence.receive(member, data, may_own=partial(self._ids.may_use, member))
         own_id = self.presence.own_id(member)
         if own_id is not None:
             self._return_structs(member, (own_id,), self.document.contents.state)
@@ -450,31 +464,27 @@ class Room(YRoom):
         self._after_commit.run_through(position)
 
     def _rebuild(
-        self, reason: Exception, guard: SurrogateGuard | None = None, cause: Member | None = None
+        self, reason: EngineFailure | MustRebuild, afterwards: Callable[[], None], cause: Member | None = None
     ) -> None:
         """Stop the room until its document is built anew; members wait, and nothing is lost."""
-        if self.is_rebuilding:
-            return
-        logger.warning("rebuilding %s: %s", self.name, reason)
-        self.is_rebuilding = True
-        self._rebuild_cause = cause
-        for member in self._everybody():
-            member.pause()
-        self._owner.rebuild(self, guard)
+        if not self._is_rebuilding:
+            logger.warning("rebuilding %s: %s", self.name, reason)
+            self._is_rebuilding = True
+            self._rebuild_cause = cause
+            self._standstill.begin()
+            self._owner.rebuild(self, reason.guard if isinstance(reason, MustRebuild) else None)
+        self._standstill.afterwards(afterwards)
 
     def rebuilt(self, loaded: LoadedDocument, *, cost_seconds: float) -> None:
         """Go on where the room stopped; who made it stop waits longer, so that the others have most of the time."""
-        self._load(loaded)
-        self.is_rebuilding = False
+        self.document = loaded.document
+        self.ydoc = loaded.document.ydoc
+        self._ids.loaded_again(loaded.authors, loaded.relayable)
+        self._stale_ids = loaded.stale_ids
+        self._is_rebuilding = False
         if self._rebuild_cause is not None:
             self._rebuild_cause.slow_down(cost_seconds * _REBUILD_SHARE)
-        waiting, self._after_rebuild = self._after_rebuild, []
-        while waiting and not self.is_rebuilding:
-            waiting.pop(0)()
-        self._after_rebuild += waiting
-        for member in self._everybody():
-            if not self.is_rebuilding:
-                member.resume()
+        self._go_on(lambda: None)
 
     def fail(self, error: Exception) -> None:
         """The document cannot go on: send everybody away, to come back with what was not saved."""
@@ -487,9 +497,15 @@ class Room(YRoom):
 
     def _dismiss(self, code: CloseCode, reason: str) -> None:
         self._is_over = True
+        self._broadcast.cancel()
+        self.presence.cancel()
         self._owner.failed(self)
         for member in self._everybody():
             member.close(code, reason)
+
+    def release(self) -> None:
+        """The room is closed for good: what is left of it, a circle of references, holds no document."""
+        del self.document, self.ydoc
 
     # YRoom
 
@@ -506,3 +522,10 @@ class Room(YRoom):
     async def serve(self, channel: Channel) -> None:
         """Refused: a bare channel brings no identity, so nobody could say what it may do."""
         raise TypeError("rooms are entered by a transport.Connection, which knows whose it is")
+
+
+def _take_in_whole(document: Document, update: bytes, user_id: int) -> Intake:
+    verdict = judge(update, document.contents, lambda _: None, user_id=user_id, is_reply=True)
+    if verdict.rest is not None:
+        raise UpdateIncomplete
+    return integrate(document, verdict)

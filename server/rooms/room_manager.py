@@ -1,14 +1,18 @@
 """The Room Manager: which rooms are open. A room opens once however many come at the same instant, and closes some
-seconds after the last member has left, when all it holds is committed.
+time after the last member has left, or sooner if memory is short, when all it holds is committed.
 """
 
 import asyncio
 import logging
+import math
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from pycrdt import Channel
 from pycrdt.websocket import WebsocketServer, YRoom
@@ -21,12 +25,26 @@ from server.engine.condenser import EngineKeepsFailing
 from server.engine.document import Document
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
+from server.rooms.empty_rooms import EmptyRooms
 from server.rooms.gate import StaleReplica
 from server.rooms.loading import LoadedDocument, load_document
 from server.rooms.member import Member
+from server.rooms.memory_budget import MemoryBudget
 from server.rooms.names import RoomName, parse_room_name
+from server.rooms.process_memory import give_back
 from server.rooms.room import Room
 
+_MAX_LOADING = 8
+"""Documents that are read at once: so many may pass before what they take shows in the memory of the process."""
+
+_FULL_SECONDS = 1.0
+"""Where no memory was found, it is looked for again after this: it takes 30 ms for 600 MB."""
+
+_WARNING_SECONDS = 60.0
+
+UNLIMITED = MemoryBudget(sys.maxsize, sys.maxsize, stored_bytes=lambda name: 0)
+
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -36,6 +54,13 @@ class NoSuchRoom(Exception):
 
 class RoomUnavailable(Exception):
     """The document cannot be opened now, which is never shown as an empty one; the cause is chained and logged."""
+
+
+class RoomsFull(RoomUnavailable):
+    """The process is over its memory budget, so no room is opened for now; those that are open go on."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is full and opens no more rooms for now: try again")
 
 
 class RoomManager(WebsocketServer):
@@ -55,8 +80,10 @@ class RoomManager(WebsocketServer):
         *,
         linger_seconds: float,
         max_held_bytes: int,
+        max_window_seconds: float,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
+        memory: MemoryBudget = UNLIMITED,
     ) -> None:
         """`is_recovering`: the last run ended before all it had shown to members was committed."""
         super().__init__(auto_clean_rooms=False)
@@ -64,8 +91,9 @@ class RoomManager(WebsocketServer):
         self._commits = commits
         self._compactor = compactor
         self._stale_updates = stale_updates
-        self._linger_seconds = linger_seconds
         self._max_held_bytes = max_held_bytes
+        self._max_window_seconds = max_window_seconds
+        self._aside = ThreadPoolExecutor(1, "aside")
         self._now_seconds = now_seconds
         self._is_recovering = is_recovering
         self._recovered: set[str] = set()
@@ -74,7 +102,15 @@ class RoomManager(WebsocketServer):
         self._opening: dict[str, asyncio.Future[Room]] = {}
         self._vacated: dict[str, asyncio.Event] = {}
         self._visitors: Counter[str] = Counter()
-        self._closing_timers: dict[str, asyncio.TimerHandle] = {}
+        self._memory = memory
+        self._empty = EmptyRooms(
+            partial(self._start, self._close),
+            linger_seconds=linger_seconds,
+            max_bytes=memory.max_empty_rooms_bytes,
+        )
+        self._loading = asyncio.Semaphore(_MAX_LOADING)
+        self._relief = asyncio.Lock()
+        self._full_until = -math.inf
 
     @asynccontextmanager
     async def visit(self, name: RoomName, *, may_create: bool) -> AsyncIterator[Room]:
@@ -85,14 +121,16 @@ class RoomManager(WebsocketServer):
         key = name.canonical
         self._visitors[key] += 1
         try:
-            yield self.rooms.get(key) or await self._open(name, may_create)
+            room = self.rooms.get(key) or await self._open(name, may_create)
+            self._empty.discard(room)
+            yield room
         finally:
             self._visitors[key] -= 1
             if not self._visitors[key]:
                 del self._visitors[key]
-            room = self.rooms.get(key)
-            if room is not None:
-                self.emptied(room)
+            open_room = self.rooms.get(key)
+            if open_room is not None:
+                self.emptied(open_room)
 
     async def _open(self, name: RoomName, may_create: bool) -> Room:
         key = name.canonical
@@ -116,33 +154,66 @@ class RoomManager(WebsocketServer):
     async def _load(self, name: RoomName, opening: asyncio.Future[Room]) -> None:
         key = name.canonical
         try:
-            if name.has_document:
-                await self._recover(key)
-                loaded = await load_document(self._log, key, compactor=self._compactor)
-                if self._is_recovering or key in self._lost_edits:
-                    loaded.relayable.update(loaded.authors)
-            else:
-                loaded = LoadedDocument(Document())
             room = Room(
                 name,
-                loaded,
+                await self._load_document(name),
                 self._commits,
                 self,
                 max_held_bytes=self._max_held_bytes,
+                max_window_seconds=self._max_window_seconds,
                 now_seconds=self._now_seconds,
             )
-            await self.start_room(room)
             self.rooms[key] = room
             self.has_opened = True
             opening.set_result(room)
             self.emptied(room)
+        except RoomsFull as full:
+            opening.set_exception(full)
+            opening.exception()  # everybody who waited may have left
         except Exception as error:
             logger.error("cannot open %s", key, exc_info=error)
             opening.set_exception(RoomUnavailable(f"{key} cannot be opened: {type(error).__name__}"))
-            opening.exception()  # everybody who waited may have left
+            opening.exception()
         finally:
             del self._opening[key]
             opening.cancel()
+
+    async def _load_document(self, name: RoomName) -> LoadedDocument:
+        key = name.canonical
+        if not name.has_document:
+            await self._find_memory()
+            return LoadedDocument(Document())
+        await self._recover(key)
+        async with self._loading:
+            await self._find_memory()
+            loaded = await load_document(self._log, key, compactor=self._compactor)
+        if self._is_recovering or key in self._lost_edits:
+            loaded.relayable.update(loaded.authors)
+        return loaded
+
+    async def _find_memory(self) -> None:
+        """Raises RoomsFull when the process takes more than it may although every empty room is closed."""
+        if not self._memory.is_spent(self.rooms):
+            return
+        async with self._relief:
+            now = time.monotonic()
+            if self._memory.is_spent(self.rooms) and now >= self._full_until:
+                await self._relieve()
+                if self._memory.is_spent(self.rooms):
+                    if now - self._full_until > _WARNING_SECONDS:
+                        logger.warning(
+                            "over the memory budget with %d rooms: no more are opened", len(self.rooms)
+                        )
+                    self._full_until = now + _FULL_SECONDS
+        if self._memory.is_spent(self.rooms):
+            raise RoomsFull
+
+    async def _relieve(self) -> None:
+        give_back()  # often enough: what closed rooms took
+        if self._memory.is_spent(self.rooms):
+            for room in self._empty.take_all():
+                await self._close(room)
+            give_back()
 
     async def _recover(self, key: str) -> None:
         """What ended the last run may be in this document: load it elsewhere first, once."""
@@ -179,13 +250,10 @@ class RoomManager(WebsocketServer):
 
     def emptied(self, room: Room) -> None:
         """Close the room in a while, unless somebody comes."""
-        key = room.name.canonical
-        timer = self._closing_timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()
         if self._is_deserted(room) and self.running:
-            loop = asyncio.get_running_loop()
-            self._closing_timers[key] = loop.call_later(self._linger_seconds, self._start, self._close, room)
+            self._empty.add(room, self._memory.room_bytes(room.name.canonical))
+        else:
+            self._empty.discard(room)
 
     def failed(self, room: Room) -> None:
         """The room must not be used again: the next visitor opens the document anew."""
@@ -195,6 +263,7 @@ class RoomManager(WebsocketServer):
             self._forget(room)
 
     def _forget(self, room: Room) -> None:
+        self._empty.discard(room)
         del self.rooms[room.name.canonical]
         self._compactor.closed(room.name.canonical)
 
@@ -222,15 +291,20 @@ class RoomManager(WebsocketServer):
         """Build the room's document again from all that was submitted to the log."""
         self._start(self._rebuild, room, guard)
 
+    def aside(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        """Do this in another thread; one, or rooms with much to do would take the others' share of the processor."""
+        return asyncio.get_running_loop().run_in_executor(self._aside, job)
+
     def _is_deserted(self, room: Room) -> bool:
         key = room.name.canonical
         return self.rooms.get(key) is room and room.is_empty and not self._visitors[key]
 
     async def _close(self, room: Room) -> None:
-        self._closing_timers.pop(room.name.canonical, None)
-        await self._commits.drain()
+        if not room.journal.is_settled(room.journal.submitted):
+            await self._commits.drain()
         if self._is_deserted(room):
             self._forget(room)
+            room.release()
 
     async def _rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
         started = time.monotonic()
@@ -255,9 +329,9 @@ class RoomManager(WebsocketServer):
 
     async def stop(self) -> None:
         """Open and close no more rooms."""
-        for timer in self._closing_timers.values():
-            timer.cancel()
+        self._empty.take_all()
         await super().stop()
+        self._aside.shutdown(wait=False, cancel_futures=True)
 
     async def get_room(self, name: str) -> Room:
         """The room of that (canonical) name, opened if need be. Raises BadRoomName, RoomUnavailable."""

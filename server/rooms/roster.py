@@ -4,83 +4,84 @@ A member whose connection cannot keep up misses messages. What it missed is reme
 makes up for all of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from server.protocol.websocket_frames import Frame
 from server.rooms.member import Member
-
-
-@dataclass(slots=True)
-class _Standing:
-    """`known_state`: client id -> next clock that the member surely has, set once it has missed something."""
-
-    known_state: dict[int, int] | None = None
-    shown_ids: set[int] = field(default_factory=set)
 
 
 class Roster:
     """`state` gives the document's clocks: client id -> next clock."""
 
     def __init__(self, state: Callable[[], Mapping[int, int]]) -> None:
-        self._standings: dict[Member, _Standing] = {}
+        self._known_states: dict[Member, dict[int, int] | None] = {}
+        """Client id -> next clock that the member surely has, once it has missed something."""
+        self._shown_ids: dict[Member, set[int]] = {}
+        self._showing: dict[int, set[Member]] = {}
         self._state = state
 
     def __iter__(self) -> Iterator[Member]:
-        return iter(tuple(self._standings))
+        return iter(tuple(self._known_states))
+
+    def __contains__(self, member: object) -> bool:
+        return member in self._known_states
 
     def __len__(self) -> int:
-        return len(self._standings)
+        return len(self._known_states)
 
     def add(self, member: Member) -> None:
         """A member that has been sent nothing yet."""
-        self._standings[member] = _Standing()
+        self._known_states[member] = None
 
     def remove(self, member: Member) -> bool:
         """Forget it; False if it was not there."""
-        return self._standings.pop(member, None) is not None
+        if member not in self._known_states:
+            return False
+        del self._known_states[member]
+        for client_id in self._shown_ids.pop(member, ()):
+            self._showing[client_id].discard(member)
+            if not self._showing[client_id]:
+                del self._showing[client_id]
+        return True
 
     def send(self, member: Member, message: bytes, starts: Mapping[int, int]) -> None:
         """Send to one member. `starts`: client id -> first clock of what the message brings of it."""
-        standing = self._standings.get(member)
-        if standing is not None and not member.deliver(Frame(message)):
-            self._missed(standing, starts)
+        self.send_to((member,), Frame(message), starts)
 
-    def send_others(self, author: Member, message: bytes, starts: Mapping[int, int]) -> list[Member]:
-        """Send to everybody but the author, and but those who would take it for word that their own is saved.
+    def send_to(self, members: Iterable[Member], frame: Frame, starts: Mapping[int, int]) -> None:
+        """Send to those of them who are still here."""
+        for member in members:
+            if member in self._known_states and not member.deliver(frame):
+                self._missed(member, starts)
 
-        These, who have shown one of the client ids in `starts` as their own, are returned.
-        """
-        frame = Frame(message)
-        concerned = []
-        for member, standing in self._standings.items():
-            if member is author:
-                continue
-            if not standing.shown_ids.isdisjoint(starts):
-                concerned.append(member)
-            elif not member.deliver(frame):
-                self._missed(standing, starts)
-        return concerned
+    def send_to_all(self, frame: Frame, starts: Mapping[int, int], *, but: Container[Member]) -> None:
+        """Send to everybody else."""
+        for member in self._known_states:
+            if member not in but and not member.deliver(frame):
+                self._missed(member, starts)
 
-    def _missed(self, standing: _Standing, starts: Mapping[int, int]) -> None:
-        if standing.known_state is None:
-            standing.known_state = dict(self._state())
-        known = standing.known_state
+    def _missed(self, member: Member, starts: Mapping[int, int]) -> None:
+        known = self._known_states[member]
+        if known is None:
+            known = self._known_states[member] = dict(self._state())
         for client, clock in starts.items():
             known[client] = min(clock, known.get(client, clock))
 
     def take_missed(self, member: Member) -> dict[int, int] | None:
         """The clocks from which the member must be brought up to date, or None if it missed nothing."""
-        standing = self._standings.get(member)
-        if standing is None:
-            return None
-        known, standing.known_state = standing.known_state, None
+        known = self._known_states.get(member)
+        if known is not None:
+            self._known_states[member] = None
         return known
+
+    def showing(self, client_ids: Iterable[int]) -> set[Member]:
+        """Who has shown one of these client ids as its own: it takes structs of it for word that they are saved."""
+        return {member for client_id in client_ids for member in self._showing.get(client_id, ())}
 
     def is_first_showing(self, member: Member, client_id: int) -> bool:
         """Whether the member had not shown this client id as its own before; true once for each."""
-        standing = self._standings.get(member)
-        if standing is None or client_id in standing.shown_ids:
+        if member not in self._known_states or member in self._showing.get(client_id, ()):
             return False
-        standing.shown_ids.add(client_id)
+        self._showing.setdefault(client_id, set()).add(member)
+        self._shown_ids.setdefault(member, set()).add(client_id)
         return True

@@ -54,8 +54,9 @@ class AsgiSocket:
     def send(self, message: bytes) -> None:
         self._enqueue(len(message), {"type": "websocket.send", "bytes": message})
 
-    def send_frame(self, frame: Frame) -> None:
+    def send_frame(self, frame: Frame) -> int:
         self.send(frame.message)
+        return self._buffered_bytes
 
     def send_text(self, message: str) -> None:
         self._enqueue(len(message.encode(errors="replace")), {"type": "websocket.send", "text": message})

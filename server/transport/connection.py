@@ -4,10 +4,10 @@ Errors of the layers below become close codes here, once.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from auth.grants import Action, Grant
 from crdt_store.group_commit import GroupCommit
@@ -37,8 +37,10 @@ class Pause:
     UNANSWERED = 8  # much that it asked for waits for the disk
     COSTLY = 16  # what it did took the room's time
     LAGGING = 32  # it has not read what it was sent: asking for more would not help
+    ASIDE = 64  # something large that it sent is looked at in another thread
 
 
+_LAGGING: Final = Pause.LAGGING
 _MAX_TURN_BYTES = 64 * 1024
 _MESSAGE_COST_BYTES = 512
 _MESSAGES_PER_RELEASE = 64
@@ -54,15 +56,6 @@ class ConnectionLimits:
 
     max_awareness_bytes: int
     max_outbox_bytes: int
-
-
-@dataclass(slots=True)
-class Idleness:
-    """For how many sweeps nothing was heard, nothing was sent, and the client has been behind."""
-
-    silent: int = 0
-    quiet: int = 0
-    lagging: int = 0
 
 
 class Connection:
@@ -84,7 +77,9 @@ class Connection:
         "_turn",
         "_turn_bytes",
         "_unanswered",
-        "idleness",
+        "lagging_sweeps",
+        "quiet_sweeps",
+        "silent_sweeps",
         "user_id",
         "user_name",
     )
@@ -101,13 +96,15 @@ class Connection:
     ) -> None:
         self.user_id = user_id
         self.user_name = user_name
-        self.idleness = Idleness()
+        self.silent_sweeps = 0  # for so many nothing was heard,
+        self.quiet_sweeps = 0  # nothing was sent,
+        self.lagging_sweeps = 0  # and the client has been behind
         self._grant = grant
         self._room = room
         self._limits = limits
         self._commits = commits
         self._on_gone = on_gone
-        self._inbox: deque[ClientMessage] = deque()
+        self._inbox: list[ClientMessage] = []
         self._pauses = 0
         self._pending_statuses = 0
         self._unanswered = 0
@@ -126,7 +123,7 @@ class Connection:
 
     def on_binary(self, message: bytes) -> None:
         """Act on one frame of the client."""
-        self.idleness.silent = 0
+        self.silent_sweeps = 0
         self._count_turn(message)
         try:
             for client_message in read_frame(message):
@@ -135,9 +132,7 @@ class Connection:
                 else:
                     self._act_on(client_message)
         except MalformedBytes as error:
-            self.close(CloseCode.MALFORMED, str(error))
-        except ForeignClientId as error:
-            self.refuse(CloseCode.FORBIDDEN, str(error))
+            self.fail(error)
 
     def _count_turn(self, message: bytes) -> None:
         """Leave the rest to the next turns of the loop: a socket's whole buffer may be drained in one."""
@@ -156,12 +151,12 @@ class Connection:
 
     def on_heard(self) -> None:
         """The client is alive."""
-        self.idleness.silent = 0
+        self.silent_sweeps = 0
 
     def on_drained(self) -> None:
         """The client has caught up with reading."""
         if self._pauses & Pause.LAGGING:
-            self.idleness.lagging = 0
+            self.lagging_sweeps = 0
             self._release(Pause.LAGGING)
             self._room.caught_up(self)
 
@@ -174,12 +169,12 @@ class Connection:
     def deliver(self, frame: Frame) -> bool:
         """Send one message, unless the client has left too much unread."""
         socket = self._socket
-        if socket is None or self._pauses & Pause.LAGGING:
+        if socket is None or self._pauses & _LAGGING:
             return False
-        socket.send_frame(frame)
-        self.idleness.quiet = 0
-        if socket.buffered_bytes > self._limits.max_outbox_bytes:
-            self._pause(Pause.LAGGING)
+        self.quiet_sweeps = 0
+        buffered_bytes = socket.send_frame(frame)
+        if buffered_bytes and buffered_bytes > self._limits.max_outbox_bytes:
+            self._pause(_LAGGING)
         return True
 
     def pause(self) -> None:
@@ -194,6 +189,13 @@ class Connection:
         """Take nothing more for a while."""
         self._pause(Pause.COSTLY)
         asyncio.get_running_loop().call_later(seconds, self._release, Pause.COSTLY)
+
+    def fail(self, error: MalformedBytes | ForeignClientId) -> None:
+        """End the connection for what the client has sent."""
+        if isinstance(error, ForeignClientId):
+            self.refuse(CloseCode.FORBIDDEN, str(error))
+        else:
+            self.close(CloseCode.MALFORMED, str(error))
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Leave the room and end the connection."""
@@ -247,8 +249,22 @@ class Connection:
                 self._commits.on_relief(partial(self._release, Pause.DISK))
             return
         # Every stock viewer answers our SyncStep1, usually with nothing new: that is no violation.
-        if not update.is_reply or room.would_change(update.data):
-            self.deliver(Frame(permission_denied(reason)))
+        if not update.is_reply:
+            self._deny(reason)
+        else:
+            self._pause(Pause.ASIDE)
+            room.would_change(update.data).add_done_callback(partial(self._judged, reason))
+
+    def _judged(self, reason: str, would_change: asyncio.Future[bool]) -> None:
+        try:
+            if would_change.result():
+                self._deny(reason)
+        except MalformedBytes as error:
+            self.fail(error)
+        self._release(Pause.ASIDE)
+
+    def _deny(self, reason: str) -> None:
+        self.deliver(Frame(permission_denied(reason)))
 
     def _await_commit(self) -> None:
         self._unanswered += 1
@@ -274,7 +290,7 @@ class Connection:
 
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Say why in the protocol's own words, then close."""
-        self.deliver(Frame(permission_denied(reason)))
+        self._deny(reason)
         self.close(code, reason)
 
     def end_if_stale(self) -> None:
@@ -311,17 +327,15 @@ class Connection:
 
     def _release(self, reason: int) -> None:
         self._pauses &= ~reason
-        waiting, self._inbox = self._inbox, deque()
+        waiting, self._inbox = self._inbox, []
+        done = 0
         try:
-            for _ in range(_MESSAGES_PER_RELEASE):
-                if not waiting or self._pauses:
-                    break
-                self._act_on(waiting.popleft())
+            while done < min(len(waiting), _MESSAGES_PER_RELEASE) and not self._pauses:
+                done += 1
+                self._act_on(waiting[done - 1])
         except MalformedBytes as error:
-            self.close(CloseCode.MALFORMED, str(error))
-        except ForeignClientId as error:
-            self.refuse(CloseCode.FORBIDDEN, str(error))
-        self._inbox.extendleft(reversed(waiting))
+            self.fail(error)
+        self._inbox[:0] = waiting[done:]
         if self._inbox and not self._pauses and self._socket is not None:
             self._pause(Pause.TURN)
             asyncio.get_running_loop().call_soon(self._release, Pause.TURN)

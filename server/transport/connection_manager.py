@@ -51,21 +51,20 @@ class ConnectionManager:
             self._sweep(connection)
 
     def _sweep(self, connection: Connection) -> None:
-        idleness = connection.idleness
         if connection.is_lagging:
-            idleness.lagging += 1
-            if idleness.lagging >= self._lagging_sweeps:
+            connection.lagging_sweeps += 1
+            if connection.lagging_sweeps >= self._lagging_sweeps:
                 connection.close(CloseCode.TRY_AGAIN_LATER, "too slow to read what it was sent")
             return
-        idleness.quiet += 1
-        if idleness.quiet >= self._quiet_sweeps or connection.awaits_status:
+        connection.quiet_sweeps += 1
+        if connection.quiet_sweeps >= self._quiet_sweeps or connection.awaits_status:
             connection.deliver(_KEEPALIVE_FRAME)
         if connection.is_paused:
             return
-        idleness.silent += 1
-        if idleness.silent == STALE_SWEEPS:
+        connection.silent_sweeps += 1
+        if connection.silent_sweeps == STALE_SWEEPS:
             connection.end_if_stale()
-        if idleness.silent >= self._silent_sweeps:
+        if connection.silent_sweeps >= self._silent_sweeps:
             connection.abort()
-        elif idleness.silent >= self._silent_sweeps // 2:
+        elif connection.silent_sweeps >= self._silent_sweeps // 2:
             connection.ping()

@@ -25,8 +25,9 @@ from server.transport.messages import (
     decode_close,
     decode_text,
 )
+from server.transport.outbox import Outbox
 from server.transport.picows_reader import LARGE_BYTES, FrameReader, FrameSink, feed
-from server.transport.socket import HIGH_WATER_BYTES, LOW_WATER_BYTES, NOBODY, SocketListener
+from server.transport.socket import HIGH_WATER_BYTES, NOBODY, SocketListener
 
 _CLOSE, _PING = 8, 9
 logger = logging.getLogger(__name__)
@@ -45,15 +46,13 @@ class PicowsSocket(FrameSink):
     """One accepted WebSocket on a real transport, whose protocol it sets. Reading starts paused."""
 
     __slots__ = (
-        "_call_soon",
         "_close_timeout_seconds",
         "_connections",
         "_early",
-        "_gathered",
-        "_gathered_bytes",
         "_held",
         "_listener",
         "_max_message_bytes",
+        "_outbox",
         "_partial",
         "_reading",
         "_state",
@@ -76,9 +75,7 @@ class PicowsSocket(FrameSink):
         `early`: bytes of frames that the client sent, and that were read, before it was accepted.
         """
         self._transport = transport
-        self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
-        self._call_soon = asyncio.get_running_loop().call_soon
+        self._outbox = Outbox(transport, self._sent)
         self._listener = listener
         self._connections = connections
         self._max_message_bytes = max_message_bytes
@@ -98,53 +95,28 @@ class PicowsSocket(FrameSink):
             asyncio.get_running_loop().call_soon(self.lost)
         else:
             transport.pause_reading()
-            transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
             transport.set_protocol(FrameReader(self, max_message_bytes))
 
-    # Sending: uvloop's transport.write asks the kernel at once, which costs more than all the rest of a message. So
-    # what is said within one turn of the event loop is gathered, and leaves in one piece at its end.
+    # Sending
 
     @property
     def buffered_bytes(self) -> int:
-        size = self._transport.get_write_buffer_size() + self._gathered_bytes
-        if size > HIGH_WATER_BYTES and self._gathered:
-            self._flush()  # only what the transport itself has is sure to be told as drained
-            size = self._transport.get_write_buffer_size()
-        return size
-
-    def _write(self, wire: bytes) -> None:
-        gathered = self._gathered
-        gathered.append(wire)
-        self._gathered_bytes += len(wire)
-        if len(gathered) == 1:
-            self._call_soon(self._flush)
-        elif self._gathered_bytes > HIGH_WATER_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        gathered = self._gathered
-        if gathered:
-            wire = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-            gathered.clear()
-            self._gathered_bytes = 0
-            if not self._transport.is_closing():
-                self._transport.write(wire)
+        return self._outbox.buffered_bytes
 
     def send(self, message: bytes) -> None:
         if self._state is _OPEN:
-            self._write(server_frame(message))
+            self._outbox.add(server_frame(message))
 
-    def send_frame(self, frame: Frame) -> None:
-        if self._state is _OPEN:
-            self._write(frame.wire)
+    def send_frame(self, frame: Frame) -> int:
+        return self._outbox.add_now(frame.wire) if self._state is _OPEN else 0
 
     def send_text(self, message: str) -> None:
         if self._state is _OPEN:
-            self._write(frame_of(frames.TEXT, message.encode(errors="replace")))
+            self._outbox.add(frame_of(frames.TEXT, message.encode(errors="replace")))
 
     def ping(self) -> None:
         if self._state is _OPEN:
-            self._write(frame_of(frames.PING, b""))
+            self._outbox.add(frame_of(frames.PING, b""))
 
     # Reading
 
@@ -223,7 +195,7 @@ class PicowsSocket(FrameSink):
                 self._end(code)
         elif opcode == _PING and self._state is _OPEN and self.buffered_bytes <= HIGH_WATER_BYTES:
             # A peer that asks without reading the answers gets none: only the last must be answered (§5.5.3).
-            self._write(frame_of(frames.PONG, payload))
+            self._outbox.add(frame_of(frames.PONG, payload))
 
     def _take(self, message: bytes | str | int) -> None:
         """Deliver a message, or a close frame's code, in its turn."""
@@ -240,7 +212,7 @@ class PicowsSocket(FrameSink):
         elif isinstance(message, str):
             self._call(self._listener.on_text, message)
         else:
-            self._write(close_frame(message))
+            self._outbox.add(close_frame(message))
             self._end(message)
 
     def _call(self, callback: Callable[..., None], *args: Any) -> None:
@@ -257,6 +229,9 @@ class PicowsSocket(FrameSink):
             self._call(self._listener.on_heard)
 
     def drained(self) -> None:
+        self._outbox.drained()
+
+    def _sent(self) -> None:
         if self._state is _OPEN:
             self._call(self._listener.on_drained)
 
@@ -271,7 +246,7 @@ class PicowsSocket(FrameSink):
 
     def close(self, code: int, reason: str = "") -> None:
         if self._state is _OPEN:
-            self._write(close_frame(code, reason))
+            self._outbox.add(close_frame(code, reason))
             self._state = _State.CLOSING
             self._cut_later()
             if not self._reading:  # what comes is discarded now, but the peer's close frame is wanted
@@ -303,13 +278,13 @@ class PicowsSocket(FrameSink):
             return
         if self._state is _OPEN:
             logger.info("closing a WebSocket with %d: %s", code, reason)
-            self._write(close_frame(code, reason))
+            self._outbox.add(close_frame(code, reason))
         self._end(ABNORMAL_CLOSURE)
 
     def _end(self, code: int) -> None:
         self._state = _State.ENDED
         self._cut_later()
-        self._flush()
+        self._outbox.flush()
         linger(self._transport, self.lost)
         self._tell(code)
 
@@ -327,6 +302,7 @@ class PicowsSocket(FrameSink):
             self._timer.cancel()
             self._timer = None
         self._held = self._partial = None
+        self._outbox.clear()
         self._early = b""
         self._tell(ABNORMAL_CLOSURE)
 

@@ -70,8 +70,11 @@ class Socket(Protocol):
     def send(self, message: bytes) -> None:
         """Send one binary message."""
 
-    def send_frame(self, frame: Frame) -> None:
-        """Send one binary message that goes to many sockets: its bytes are built, and kept, once."""
+    def send_frame(self, frame: Frame) -> int:
+        """Send one binary message that goes to many sockets: its bytes are built, and kept, once.
+
+        Returns `buffered_bytes`.
+        """
 
     def send_text(self, message: str) -> None:
         """Send one text message."""

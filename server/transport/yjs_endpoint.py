@@ -14,7 +14,7 @@ from crdt_store.users import UserDirectory
 from server.protocol.closing import CloseCode
 from server.protocol.yjs_messages import permission_denied
 from server.rooms.names import BadRoomName, parse_room_name
-from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomUnavailable
+from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomsFull, RoomUnavailable
 from server.settings import Settings
 from server.transport.connection import Connection, ConnectionLimits
 from server.transport.connection_manager import ConnectionManager
@@ -102,6 +102,8 @@ class YjsEndpoint:
                 connection.start(socket)
         except NoSuchRoom as error:
             raise Refusal(CloseCode.NOT_FOUND, str(error)) from error
+        except RoomsFull as error:
+            raise Refusal(CloseCode.TRY_AGAIN_LATER, str(error)) from error
         except (RoomUnavailable, LogUnavailable) as error:
             logger.warning("refusing a client: %s", error)
             raise Refusal(CloseCode.INTERNAL_ERROR, "the document cannot be opened now") from error

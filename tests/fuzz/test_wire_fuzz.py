@@ -49,11 +49,10 @@ class GoodClient:
         state = AwarenessEntry(self.writer.doc.client_id, 1, b'{"user":{"name":"alice"}}')
         await self._connection.send(awareness_message(write_entries([state])))
         while self._is_working:
-            frame = update_message(self.writer.type("abcdefghij"[self.saved % 10]))
-            await self._connection.send(frame)
-            with anyio.fail_after(10):
-                while await self._connection.recv() != frame:
-                    pass
+            update = self.writer.type("abcdefghij"[self.saved % 10])
+            await self._connection.send(update_message(update))
+            client = WireClient(self._connection)
+            await client.until(lambda: client.heard(update))
             self.saved += 1
             await anyio.sleep(0.005)
 

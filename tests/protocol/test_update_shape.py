@@ -50,7 +50,7 @@ class TestShape:
         assert (shape.depends, shape.deletes, shape.has_skips, shape.lossy) == ({}, (), False, False)
 
     def test_of_nothing(self) -> None:
-        assert check_update(EMPTY) == UpdateShape({}, False, {}, (), False, False, False, False)
+        assert check_update(EMPTY) == UpdateShape({}, False, {}, (), False, False, False, False, ())
         assert check_update(EMPTY).is_empty
 
     def test_counts_utf16_units(self) -> None:

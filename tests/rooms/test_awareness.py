@@ -12,13 +12,13 @@ class Connection:
 
 
 def say(
-    table: AwarenessTable, owner: Connection, *entries: AwarenessEntry, may_own: bool = True
+    table: AwarenessTable[Connection], owner: Connection, *entries: AwarenessEntry, may_own: bool = True
 ) -> AwarenessEntry | None:
     return table.receive(owner, entries, may_own=lambda _: may_own, stamp=lambda state: state)
 
 
 def test_a_connection_speaks_for_the_first_id_it_names_alone() -> None:
-    table, alice = AwarenessTable(), Connection(1)
+    table, alice = AwarenessTable[Connection](), Connection(1)
     assert say(table, alice, AwarenessEntry(7, 1, b"{}")) == AwarenessEntry(7, 1, b"{}")
     assert say(table, alice, AwarenessEntry(8, 1, b"{}")) is None
     assert table.states() == [AwarenessEntry(7, 1, b"{}")]
@@ -26,25 +26,25 @@ def test_a_connection_speaks_for_the_first_id_it_names_alone() -> None:
 
 
 def test_a_relay_of_a_tab_that_is_not_here_yet_does_not_take_its_id() -> None:
-    table, alice, bob = AwarenessTable(), Connection(1), Connection(2)
+    table, alice, bob = AwarenessTable[Connection](), Connection(1), Connection(2)
     say(table, alice, AwarenessEntry(7, 1, b"{}"))
     say(table, alice, AwarenessEntry(8, 1, b"{}"))
     assert say(table, bob, AwarenessEntry(8, 1, b"{}")) == AwarenessEntry(8, 1, b"{}")
 
 
 def test_an_id_is_claimed_by_no_relay_of_several_states() -> None:
-    table, alice = AwarenessTable(), Connection(1)
+    table, alice = AwarenessTable[Connection](), Connection(1)
     assert say(table, alice, AwarenessEntry(7, 1, b"{}"), AwarenessEntry(8, 1, b"{}")) is None
     assert table.states() == []
 
 
 def test_an_id_that_the_user_may_not_have_is_not_claimed() -> None:
-    table = AwarenessTable()
+    table = AwarenessTable[Connection]()
     assert say(table, Connection(1), AwarenessEntry(7, 1, b"{}"), may_own=False) is None
 
 
 def test_old_clocks_are_no_news() -> None:
-    table, alice = AwarenessTable(), Connection(1)
+    table, alice = AwarenessTable[Connection](), Connection(1)
     say(table, alice, AwarenessEntry(7, 5, b"{}"))
     assert say(table, alice, AwarenessEntry(7, 5, b'{"x":1}')) is None
     assert say(table, alice, AwarenessEntry(7, 4, b'{"x":1}')) is None
@@ -53,14 +53,14 @@ def test_old_clocks_are_no_news() -> None:
 
 
 def test_nobody_takes_over_from_another_user_who_is_here() -> None:
-    table, alice, mallory = AwarenessTable(), Connection(1), Connection(2)
+    table, alice, mallory = AwarenessTable[Connection](), Connection(1), Connection(2)
     say(table, alice, AwarenessEntry(7, 1, b"{}"))
     assert say(table, mallory, AwarenessEntry(7, 9, b'{"forged":1}')) is None
     assert table.states() == [AwarenessEntry(7, 1, b"{}")]
 
 
 def test_a_reconnect_takes_over_and_its_clocks_stay_ahead_of_what_was_shown() -> None:
-    table, old, new = AwarenessTable(), Connection(1), Connection(1)
+    table, old, new = AwarenessTable[Connection](), Connection(1), Connection(1)
     say(table, old, AwarenessEntry(7, 9, b"{}"))
     assert say(table, new, AwarenessEntry(7, 3, b'{"x":1}')) == AwarenessEntry(7, 10, b'{"x":1}')
     assert say(table, new, AwarenessEntry(7, 4, b'{"x":2}')) == AwarenessEntry(7, 11, b'{"x":2}')
@@ -69,7 +69,7 @@ def test_a_reconnect_takes_over_and_its_clocks_stay_ahead_of_what_was_shown() ->
 
 
 def test_an_id_wrongly_taken_from_a_live_connection_goes_back_with_its_next_clocks() -> None:
-    table, tab, other_tab = AwarenessTable(), Connection(1), Connection(1)
+    table, tab, other_tab = AwarenessTable[Connection](), Connection(1), Connection(1)
     say(table, tab, AwarenessEntry(7, 1, b"{}"))
     say(table, other_tab, AwarenessEntry(7, 1, b"{}"))  # a relay, taken for a reconnect
     say(table, tab, AwarenessEntry(7, 2, b'{"x":2}'))
@@ -77,7 +77,7 @@ def test_an_id_wrongly_taken_from_a_live_connection_goes_back_with_its_next_cloc
 
 
 def test_echoes_of_who_left_are_forgotten_in_the_end() -> None:
-    table, alice = AwarenessTable(), Connection(1)
+    table, alice = AwarenessTable[Connection](), Connection(1)
     say(table, alice, AwarenessEntry(7, 1, b"{}"))
     table.leave(alice, now_seconds=0)
     bob = Connection(2)

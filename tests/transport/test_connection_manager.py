@@ -6,7 +6,6 @@ from typing import Any
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import KEEPALIVE
-from server.transport.connection import Idleness
 from server.transport.connection_manager import SWEEP_SECONDS, ConnectionManager
 
 
@@ -14,7 +13,9 @@ from server.transport.connection_manager import SWEEP_SECONDS, ConnectionManager
 class Client:
     """What the manager sees of a connection."""
 
-    idleness: Idleness = field(default_factory=Idleness)
+    lagging_sweeps: int = 0
+    quiet_sweeps: int = 0
+    silent_sweeps: int = 0
     is_lagging: bool = False
     is_paused: bool = False
     awaits_status: bool = False
@@ -22,7 +23,7 @@ class Client:
     done: list[object] = field(default_factory=list)
 
     def deliver(self, frame: Frame) -> bool:
-        self.idleness.quiet = 0
+        self.quiet_sweeps = 0
         self.done.append(frame.message)
         return True
 
@@ -53,7 +54,7 @@ def sweep(client: Client, seconds: float) -> list[object]:
 def test_a_quiet_client_is_sent_something_every_twenty_seconds() -> None:
     client = Client()
     assert sweep(client, 20).count(KEEPALIVE) == 1
-    client.idleness.silent = 0
+    client.silent_sweeps = 0
     assert sweep(client, 20).count(KEEPALIVE) == 2
 
 

@@ -1,6 +1,6 @@
 """A client that speaks bytes: what stock clients never send can be sent with it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import quote
 
@@ -11,6 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from server.protocol.awareness_codec import AwarenessEntry, read_entries, write_entries
+from server.protocol.id_set import IdSet
+from server.protocol.structs import Struct, read_structs
 from server.protocol.yjs_messages import (
     Awareness,
     ClientMessage,
@@ -63,6 +65,10 @@ class WireClient:
         """The updates received as they happened (not in answers)."""
         return [m.data for m in self.messages() if isinstance(m, Update) and not m.is_reply]
 
+    def heard(self, update: bytes) -> bool:
+        """Whether all that the update says has come as it happened; maybe merged with what others wrote."""
+        return says(self.updates(), update)
+
     def answers(self) -> list[bytes]:
         """The SyncStep2 updates received."""
         return [m.data for m in self.messages() if isinstance(m, Update) and m.is_reply]
@@ -87,7 +93,7 @@ class WireClient:
     async def edit(self, update: bytes) -> None:
         """Send an update and wait until it comes back, which says that it is saved."""
         await self.send(update_message(update))
-        await self.until(lambda: update in self.updates())
+        await self.until(lambda: self.heard(update))
 
     async def show(self, client_id: int, clock: int, state: bytes | None) -> None:
         """Send one awareness entry."""
@@ -98,6 +104,19 @@ class WireClient:
         doc: Doc[Text] = Doc()
         doc.apply_update(await self.sync())
         return str(doc.get("content", type=Text))
+
+
+def says(updates: Iterable[bytes], update: bytes) -> bool:
+    """Whether the updates, together, hold every struct and every deletion of this one, byte by byte."""
+    structs, deletes = read_structs(update)
+    theirs = [read_structs(merged) for merged in updates]
+    came = {_content(part) for some, _ in theirs for part in some}
+    gone = IdSet().union(*(some for _, some in theirs))
+    return not deletes.minus(gone) and all(_content(part) in came for part in structs)
+
+
+def _content(part: Struct) -> tuple[int, int, bytes]:
+    return part.client, part.clock, part.source[part.start : part.end]
 
 
 class Writer:

@@ -37,7 +37,7 @@ async def write(client: WireClient, writer: Writer, count: int) -> None:
     updates = [writer.type(f"{writer.doc.client_id}.{len(writer.content)} ") for _ in range(count)]
     for update in updates:
         await client.send(update_message(update))
-    await client.until(lambda: updates[-1] in client.updates())
+    await client.until(lambda: client.heard(updates[-1]))
 
 
 async def compacted_seq(api: DocumentsClient) -> int:

@@ -129,7 +129,7 @@ async def resync(server: RunningServer, writer: Writer) -> None:
     client = await server.client()
     await client.send(sync_step_1(writer.doc.get_state()))
     await client.send(sync_step_2(writer.doc.get_update()))
-    await client.until(lambda: writer.doc.get_update() in client.updates())
+    await client.until(lambda: client.heard(writer.doc.get_update()))
 
 
 async def test_what_builds_on_a_spoilt_row_is_put_aside_with_it(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ async def test_own_edits_are_acknowledged_by_the_diff(tmp_path: Path) -> None:
         update = own.type("mine")
         await slow.send(b"\x00\x02" + bytes((len(update),)) + update)
         slow.connection.transport.resume_reading()
-        await slow.until(lambda: update in slow.updates())
+        await slow.until(lambda: slow.heard(update))
 
 
 async def test_who_stays_behind_is_sent_away_to_come_back(tmp_path: Path) -> None:

@@ -54,8 +54,7 @@ async def test_one_frame_may_hold_several_messages(server: RunningServer) -> Non
     client, writer = await server.client(), Writer(7)
     first, second = writer.type("a"), writer.type("b")
     await client.send(update_message(first) + update_message(second) + sync_step_1(b"\x00"))
-    await client.until(lambda: len(client.updates()) == 2 and len(client.answers()) == 1)
-    assert client.updates() == [first, second]
+    await client.until(lambda: client.heard(first) and client.heard(second) and len(client.answers()) == 1)
 
 
 async def test_a_bare_sync_step_1_and_bytes_after_a_query_are_tolerated(server: RunningServer) -> None:
@@ -85,13 +84,6 @@ async def test_known_deletions_are_not_stored_again(tmp_path: Path) -> None:
         await bob.until(lambda: len(bob.updates()) > 0)
         await bob.until(lambda: bob.updates()[-1] == alice.updates()[-1])
         assert len(bob.updates()) <= 3, "the deletions that everybody knew were sent round again"
-
-
-async def test_a_sync_status_comes_back_once_the_edits_before_it_are_saved(server: RunningServer) -> None:
-    client, update = await server.client(), Writer(7).type("x")
-    await client.send(update_message(update) + b"\x66\x01\x01")
-    await client.until(lambda: b"\x66\x01\x01" in client.received)
-    assert client.received.index(update_message(update)) < client.received.index(b"\x66\x01\x01")
 
 
 async def test_quiet_members_are_kept_alive(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The part of taking an update in that may take long: to judge it, and to give it to the engine.
+
+It touches nothing but the document, so it may run in another thread while the room stands still.
+"""
+
+from collections.abc import Callable, Container
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from server.engine.document import Document, EngineFailure, MustRebuild
+from server.protocol.update_shape import UpdateShape
+from server.rooms.gate import StaleReplica, Verdict, judge
+
+
+class Applied(NamedTuple):
+    """What the engine has taken in. `state_before`: of each client id that brought new structs, its next clock."""
+
+    update: bytes
+    shape: UpdateShape
+    state_before: dict[int, int]
+
+
+class Intake(NamedTuple):
+    """What became of an update: nothing, where the document held all of it; else `applied`, or `failure`."""
+
+    verdict: Verdict
+    applied: Applied | None = None
+    failure: EngineFailure | MustRebuild | None = None
+
+
+def take_in(
+    document: Document,
+    update: bytes,
+    owner_of: Callable[[int], int | None],
+    *,
+    user_id: int,
+    is_reply: bool,
+    relayable: Container[int] = (),
+    stale: AbstractSet[int] = frozenset(),
+    is_stale: bool = False,
+) -> Intake:
+    """Judge the update as `gate.judge` says and apply what is ready; nothing of a member that `is_stale`.
+
+    Raises MalformedUpdate, ForeignClientId, StaleReplica: then nothing was applied.
+    """
+    verdict = judge(
+        update,
+        document.contents,
+        owner_of,
+        user_id=user_id,
+        is_reply=is_reply,
+        relayable=relayable,
+        stale=stale,
+    )
+    if is_stale:
+        raise StaleReplica
+    return integrate(document, verdict)
+
+
+def integrate(document: Document, verdict: Verdict) -> Intake:
+    """Apply what the verdict says is ready. Raises MalformedUpdate if it is out of place, which applied nothing."""
+    update, shape, contents = verdict.ready, verdict.shape, document.contents
+    if update is None or shape is None:
+        return Intake(verdict)
+    state = contents.state
+    state_before = {client: state.get(client, 0) for client in contents.new_clients(shape)}
+    if not state_before and not contents.adds(shape):
+        return Intake(verdict)
+    try:
+        document.apply(update, shape)
+    except (EngineFailure, MustRebuild) as failure:
+        return Intake(verdict, failure=failure)
+    return Intake(verdict, Applied(update, shape, state_before))

@@ -1,0 +1,117 @@
+"""What a socket has to say: little things of one turn leave together, large ones in slices, a slice a turn.
+
+uvloop's `transport.write` asks the kernel at once, which costs more than all the rest of a small message; and what
+the kernel takes of a large one, for each of many receivers, would hold the event loop.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+SLICE_BYTES = 32 * 1024
+
+
+class Outbox:
+    """In front of a transport, of which it expects to hear when its buffer has become empty (`drained`).
+
+    `on_empty` is called when all that did not leave at once has left.
+    """
+
+    __slots__ = ("_gathered", "_gathered_bytes", "_on_empty", "_rest", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, on_empty: Callable[[], None]) -> None:
+        if not transport.is_closing():
+            transport.set_write_buffer_limits(0, 0)
+        self._transport = transport
+        self._on_empty = on_empty
+        self._gathered: list[bytes] | None = None  # leaves at the end of this turn
+        self._gathered_bytes = 0
+        self._rest: deque[memoryview] | None = None  # leaves before that, slice by slice
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What has not yet reached the kernel."""
+        return self._transport.get_write_buffer_size() + self._gathered_bytes + self._rest_bytes()
+
+    def _rest_bytes(self) -> int:
+        return 0 if self._rest is None else sum(map(len, self._rest))
+
+    def add(self, wire: bytes) -> None:
+        """Say it with what else is said in this turn."""
+        self._gathered_bytes += len(wire)
+        if self._gathered is None:
+            self._gathered = [wire]
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        else:
+            self._gathered.append(wire)
+
+    def add_now(self, wire: bytes) -> int:
+        """Say it at once, if nothing else is to be said first; returns `buffered_bytes`."""
+        if self._gathered is None and self._rest is None and len(wire) <= SLICE_BYTES:
+            if self._transport.is_closing():
+                return 0
+            self._transport.write(wire)
+            return self._transport.get_write_buffer_size()
+        self.add(wire)
+        return self.buffered_bytes
+
+    def _end_turn(self) -> None:
+        wire = self._take_gathered()
+        if not wire:  # flushed since
+            return
+        if self._rest is not None:
+            self._rest.append(memoryview(wire))
+        elif len(wire) <= SLICE_BYTES:
+            self._say(wire)
+        else:
+            self._rest = deque([memoryview(wire)])
+            self._say_slice()
+
+    def _take_gathered(self) -> bytes:
+        gathered, self._gathered = self._gathered, None
+        self._gathered_bytes = 0
+        if not gathered:
+            return b""
+        return gathered[0] if len(gathered) == 1 else b"".join(gathered)
+
+    def _say(self, wire: bytes | memoryview) -> None:
+        if wire and not self._transport.is_closing():
+            self._transport.write(wire)
+
+    def _say_slice(self) -> None:
+        rest = self._rest
+        if rest is None:
+            return
+        first = rest[0]
+        self._say(first[:SLICE_BYTES])
+        if len(first) > SLICE_BYTES:
+            rest[0] = first[SLICE_BYTES:]
+        else:
+            rest.popleft()
+            if not rest:
+                self._rest = None
+        if not self._transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_soon(self.drained)
+
+    def drained(self) -> None:
+        """The transport's buffer is empty."""
+        if self._rest is not None:
+            self._say_slice()
+        elif self._gathered is None:
+            self._on_empty()
+
+    def clear(self) -> None:
+        """The transport is gone."""
+        self._gathered = self._rest = None
+        self._gathered_bytes = 0
+        self._on_empty = _nothing  # it may refer to who refers to this
+
+    def flush(self) -> None:
+        """Give all of it to the transport: this socket says no more."""
+        rest, self._rest = self._rest or (), None
+        for wire in rest:
+            self._say(wire)
+        self._say(self._take_gathered())
+
+
+def _nothing() -> None: ...
