@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 
 TEST_PACKAGES := $(patsubst %,tests/%/node_modules/installed,interop browser services)
 
-.PHONY: run install web test check lint fuzz soak bench-store bench-trace clean
+.PHONY: run install web test check lint fuzz soak bench bench-store bench-trace clean
 
 run: install web
 	@$(BIN)/costudio serve --dev --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
@@ -55,6 +55,18 @@ fuzz: install
 soak: install $(TEST_PACKAGES)
 	CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest -s tests/crdt_store/test_crash.py
 
+# BENCH_ARGS: `--help` says which. The peers need no scripts of their packages, so none are run.
+bench: install .venv/installed-bench bench/peers/node_modules/installed
+	@$(BIN)/python -m bench.load.compare $(BENCH_ARGS)
+
+.venv/installed-bench: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+bench/peers/node_modules/installed: bench/peers/package.json bench/peers/package-lock.json
+	npm ci --prefix bench/peers --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
 bench-store: install
 	$(BIN)/python -m bench.store acks
 	$(BIN)/python -m bench.store curve
@@ -63,4 +75,4 @@ bench-trace: install tests/interop/node_modules/installed
 	$(BIN)/python -m bench.trace_replay
 
 clean:
-	rm -rf .venv web/node_modules web/dist tests/*/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv web/node_modules web/dist tests/*/node_modules bench/peers/node_modules bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

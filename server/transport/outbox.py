@@ -1,4 +1,4 @@
-"""What a socket has to say: little things of one turn leave together, large ones in slices, a slice a turn.
+"""What a socket has to say: little things of one turn leave together, large ones in slices.
 
 uvloop's `transport.write` asks the kernel at once, which costs more than all the rest of a small message; and what
 the kernel takes of a large one, for each of many receivers, would hold the event loop.
@@ -9,6 +9,29 @@ from collections import deque
 from collections.abc import Callable
 
 SLICE_BYTES = 32 * 1024
+_TURN_BYTES = 2**20
+"""What all slices of one turn hold: about a millisecond."""
+
+
+class Slices:
+    """Whose next slice is to be written: the outboxes of one event loop, in turns."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Outbox] = deque()
+
+    def add(self, outbox: "Outbox") -> None:
+        """It has something to slice, and its transport has room."""
+        self._waiting.append(outbox)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        for _ in range(min(len(self._waiting), _TURN_BYTES // SLICE_BYTES)):
+            outbox = self._waiting.popleft()
+            if outbox.say_slice():
+                self._waiting.append(outbox)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
 
 
 class Outbox:
@@ -17,12 +40,13 @@ class Outbox:
     `on_empty` is called when all that did not leave at once has left.
     """
 
-    __slots__ = ("_gathered", "_gathered_bytes", "_on_empty", "_rest", "_transport")
+    __slots__ = ("_gathered", "_gathered_bytes", "_on_empty", "_rest", "_slices", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, on_empty: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, slices: Slices, on_empty: Callable[[], None]) -> None:
         if not transport.is_closing():
             transport.set_write_buffer_limits(0, 0)
         self._transport = transport
+        self._slices = slices
         self._on_empty = on_empty
         self._gathered: list[bytes] | None = None  # leaves at the end of this turn
         self._gathered_bytes = 0
@@ -65,7 +89,8 @@ class Outbox:
             self._say(wire)
         else:
             self._rest = deque([memoryview(wire)])
-            self._say_slice()
+            if not self._transport.get_write_buffer_size():
+                self._slices.add(self)
 
     def _take_gathered(self) -> bytes:
         gathered, self._gathered = self._gathered, None
@@ -78,25 +103,28 @@ class Outbox:
         if wire and not self._transport.is_closing():
             self._transport.write(wire)
 
-    def _say_slice(self) -> None:
+    def say_slice(self) -> bool:
+        """Say one slice; returns whether there is more, and room for it."""
         rest = self._rest
         if rest is None:
-            return
+            return False
         first = rest[0]
         self._say(first[:SLICE_BYTES])
         if len(first) > SLICE_BYTES:
             rest[0] = first[SLICE_BYTES:]
         else:
             rest.popleft()
-            if not rest:
-                self._rest = None
-        if not self._transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_soon(self.drained)
+        has_room = not self._transport.get_write_buffer_size()
+        if not rest:
+            self._rest = None
+            if has_room:
+                asyncio.get_running_loop().call_soon(self.drained)
+        return has_room and bool(rest)
 
     def drained(self) -> None:
         """The transport's buffer is empty."""
         if self._rest is not None:
-            self._say_slice()
+            self._slices.add(self)
         elif self._gathered is None:
             self._on_empty()
 

@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import ABNORMAL_CLOSURE, NORMAL_CLOSURE
 from server.transport.asgi_conversation import AsgiConversation
+from server.transport.outbox import Slices
 from server.transport.picows_socket import PicowsSocket
 from server.transport.socket import SocketListener
 from server.transport.upgrade import UpgradeError, UpgradeRequest, http_response, parse_upgrade
@@ -32,13 +33,18 @@ logger = logging.getLogger(__name__)
 
 def websocket_protocol(*, close_timeout_seconds: float = 5.0) -> type["PicowsProtocol"]:
     """The class for uvicorn's `ws`, with these settings."""
-    return type("PicowsProtocol", (PicowsProtocol,), {"close_timeout_seconds": close_timeout_seconds})
+    return type(
+        "PicowsProtocol",
+        (PicowsProtocol,),
+        {"close_timeout_seconds": close_timeout_seconds, "slices": Slices()},
+    )
 
 
 class PicowsProtocol(asyncio.Protocol):
     """One handshake, as uvicorn's HTTP protocol hands it over; gone once it is answered."""
 
     close_timeout_seconds: ClassVar[float] = 5.0
+    slices: ClassVar[Slices]
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
         self._config = config
@@ -134,6 +140,7 @@ class PicowsProtocol(asyncio.Protocol):
             self._transport,
             listener,
             self._server_state.connections,
+            slices=self.slices,
             max_message_bytes=max_message_bytes,
             close_timeout_seconds=self.close_timeout_seconds,
             early=bytes(self._early),

@@ -25,7 +25,7 @@ from server.transport.messages import (
     decode_close,
     decode_text,
 )
-from server.transport.outbox import Outbox
+from server.transport.outbox import Outbox, Slices
 from server.transport.picows_reader import LARGE_BYTES, FrameReader, FrameSink, feed
 from server.transport.socket import HIGH_WATER_BYTES, NOBODY, SocketListener
 
@@ -66,6 +66,7 @@ class PicowsSocket(FrameSink):
         listener: SocketListener,
         connections: set[Any],
         *,
+        slices: Slices,
         max_message_bytes: int,
         close_timeout_seconds: float,
         early: bytes = b"",
@@ -75,7 +76,7 @@ class PicowsSocket(FrameSink):
         `early`: bytes of frames that the client sent, and that were read, before it was accepted.
         """
         self._transport = transport
-        self._outbox = Outbox(transport, self._sent)
+        self._outbox = Outbox(transport, slices, self._sent)
         self._listener = listener
         self._connections = connections
         self._max_message_bytes = max_message_bytes

@@ -34,6 +34,12 @@ async def joined(server: ServerProcess, user: str) -> AsyncIterator[ClientConnec
         yield connection
 
 
+async def heard(connection: ClientConnection, update: bytes) -> None:
+    """Until all that the update says has come. Raises TimeoutError."""
+    client = WireClient(connection)
+    await client.until(lambda: client.heard(update))
+
+
 class GoodClient:
     """Types one letter after another, each when the one before is saved."""
 
@@ -51,8 +57,7 @@ class GoodClient:
         while self._is_working:
             update = self.writer.type("abcdefghij"[self.saved % 10])
             await self._connection.send(update_message(update))
-            client = WireClient(self._connection)
-            await client.until(lambda: client.heard(update))
+            await heard(self._connection, update)
             self.saved += 1
             await anyio.sleep(0.005)
 
