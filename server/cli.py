@@ -15,6 +15,7 @@ from auth.grants import Role
 from crdt_store.migrations import UnknownSchema
 from crdt_store.update_log import LogUnavailable
 from server.app import create_app, token_issuer
+from server.interpreter import prepare_to_serve
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
 from server.web_server import uvicorn_config
@@ -74,6 +75,7 @@ def serve(
         server = _Server(settings)
     except (SettingsError, UnknownSchema, LogUnavailable) as error:
         _fail(str(error))
+    prepare_to_serve()
     server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)

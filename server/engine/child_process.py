@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,9 @@ logger = logging.getLogger(__name__)
 
 _PIECE_BYTES = 64 * 1024
 _READ_BUFFER_BYTES = 1024 * 1024
+
+_NICENESS = 10
+"""From its first moment: that it loads its modules, a second of CPU, is not to be felt either."""
 
 
 class ChildDied(Exception):
@@ -59,6 +63,8 @@ class Child:
         except BaseException:
             progress.close()
             raise
+        with suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
         return cls(process, progress)
 
     @property

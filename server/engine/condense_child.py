@@ -27,7 +27,6 @@ from server.protocol.varint import MalformedBytes
 
 LENGTH_BYTES = 4
 NO_STEP = -1
-_NICENESS = 10
 _SLOWEST_BYTES_PER_SECOND = 50_000
 """An engine that is slower than this hangs: with one update, however large, it gets through a megabyte a second."""
 
@@ -82,7 +81,6 @@ def read_step(progress_fd: int) -> int:
 
 def main() -> None:
     """Serve until stdin ends."""
-    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C at the terminal is for the parent
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold what people write
     with suppress(EOFError):
