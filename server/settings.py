@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         64 * 1024, description="updates of one connection kept while earlier ones are missing"
     )
     broadcast_window_seconds: float = Field(
-        0.02,
+        0.016,
         ge=0,
         le=0.1,
         description="in a busy room edits leave together, after waiting for so long at most; 0: never",
@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         description="what clients of earlier epochs bring is kept aside up to this much for each document",
     )
     commit_window_seconds: float = Field(
-        0.02,
+        0.05,
         ge=0,
         le=0.1,
         description="in a busy server updates are stored together, after waiting for so long at most; 0: never",

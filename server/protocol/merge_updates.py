@@ -36,6 +36,19 @@ def merge_updates(updates: Sequence[bytes]) -> bytes:
 
 def merge_consecutive(updates: Sequence[tuple[bytes, UpdateShape]]) -> bytes:
     """`merge_updates` of checked updates; quick where a client's structs follow those before, as typing does."""
+    sections: dict[int, bytes] = {}
+    for update, shape in updates:
+        if len(shape.sections) != 1 or shape.deletes or shape.has_skips or update[0] != 1:
+            return _merge_runs(updates)
+        client, _, _, structs_end = shape.sections[0]
+        if client in sections:
+            return _merge_runs(updates)
+        sections[client] = update[1:structs_end]
+    clients = sorted(sections, reverse=True)
+    return b"".join((var_uint(len(clients)), *[sections[client] for client in clients], _NOTHING))
+
+
+def _merge_runs(updates: Sequence[tuple[bytes, UpdateShape]]) -> bytes:
     runs: dict[int, _Run] = {}
     deletes: list[tuple[int, int, int]] = []
     for update, shape in updates:

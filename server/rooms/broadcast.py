@@ -1,8 +1,10 @@
 """Edits on their way to the members of a room: those of one window leave as one update, in one frame."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from crdt_store.pace import Pace
 from server.protocol.merge_updates import merge_consecutive
@@ -18,6 +20,13 @@ _SECONDS_PER_RECEIVER = 0.0004
 
 _MIN_WINDOW_SECONDS = 0.001
 _MAX_GATHERED_BYTES = 64 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class _Edit:
+    author: Member
+    update: bytes
+    shape: UpdateShape
 
 
 class Broadcast:
@@ -36,20 +45,23 @@ class Broadcast:
         self._members = members
         self._when_committed = when_committed
         self._max_window_seconds = max_window_seconds
-        self._edits: list[tuple[bytes, UpdateShape]] = []
+        self._edits: list[_Edit] = []
+        self._owed: dict[Member, list[_Edit]] = {}
         self._bytes = 0
-        self._authors: set[Member] = set()
         self._pace = Pace()
         self._departure = Departure(self._leave)
 
     def add(self, author: Member, update: bytes, shape: UpdateShape) -> None:
         """An edit that the document has taken in and that the journal has."""
-        self._edits.append((update, shape))
-        self._authors.add(author)
+        self._edits.append(_Edit(author, update, shape))
         self._bytes += len(update)
         if self._bytes > _MAX_GATHERED_BYTES:
             self._departure.hasten()
-        elif not self._departure.is_due:
+        else:
+            self._depart()
+
+    def _depart(self) -> None:
+        if not self._departure.is_due:
             self._departure.within(self._pace.wait_seconds(time.monotonic(), self._window_seconds()))
 
     def cancel(self) -> None:
@@ -63,15 +75,45 @@ class Broadcast:
 
     def _leave(self) -> None:
         edits, self._edits = self._edits, []
-        authors, self._authors = self._authors, set()
         self._bytes = 0
-        self._pace.left(time.monotonic(), len(edits), self._window_seconds())
-        starts: dict[int, int] = {}
-        for _, shape in edits:
-            for client, (first, _) in shape.structs.items():
-                starts.setdefault(client, first)
-        update = edits[0][0] if len(edits) == 1 else merge_consecutive(edits)
-        frame = Frame(update_message(update))
-        concerned = authors | self._members.showing(starts)
-        self._members.send_to_all(frame, starts, but=concerned)
-        self._when_committed(partial(self._members.send_to, concerned, frame, starts))
+        if edits:
+            self._pace.left(time.monotonic(), len(edits), self._window_seconds())
+        own: dict[Member, list[_Edit]] = {}
+        for edit in edits:
+            for member in self._members.showing(edit.shape.structs) | {edit.author}:
+                own.setdefault(member, []).append(edit)
+        owed, self._owed = self._owed, {}
+        starts = _starts(chain(*owed.values(), edits))
+        apart = own.keys() | owed.keys()
+        if edits:
+            self._members.send_to_all(_frame(edits), starts, but=apart)
+        for member in apart:
+            theirs = own.get(member, ())
+            lacking = owed.get(member, []) + [edit for edit in edits if edit not in theirs]
+            if lacking:
+                self._members.send_to((member,), _frame(lacking), starts)
+        if own:
+            self._when_committed(partial(self._owe, own))
+
+    def _owe(self, own: dict[Member, list[_Edit]]) -> None:
+        """What is committed is told to its authors with what else is to be said to them."""
+        for member, theirs in own.items():
+            self._owed.setdefault(member, []).extend(theirs)
+        self._depart()
+
+
+def _starts(edits: Iterable[_Edit]) -> dict[int, int]:
+    """Client id -> the first clock that these bring of it."""
+    starts: dict[int, int] = {}
+    for edit in edits:
+        for client, (first, _) in edit.shape.structs.items():
+            if client not in starts or first < starts[client]:
+                starts[client] = first
+    return starts
+
+
+def _frame(edits: list[_Edit]) -> Frame:
+    update = edits[0].update
+    if len(edits) > 1:
+        update = merge_consecutive([(edit.update, edit.shape) for edit in edits])
+    return Frame(update_message(update))
