@@ -96,10 +96,15 @@ class Broadcast:
             self._when_committed(partial(self._owe, own))
 
     def _owe(self, own: dict[Member, list[_Edit]]) -> None:
-        """What is committed is told to its authors with what else is to be said to them."""
-        for member, theirs in own.items():
-            self._owed.setdefault(member, []).extend(theirs)
-        self._depart()
+        """What is committed is told to its authors: in a busy room with what else is to be said to them."""
+        now, window_seconds = time.monotonic(), self._window_seconds()
+        if self._departure.is_due or self._pace.wait_seconds(now, window_seconds):
+            for member, theirs in own.items():
+                self._owed.setdefault(member, []).extend(theirs)
+            self._depart()
+        else:
+            for member, theirs in own.items():
+                self._members.send_to((member,), _frame(theirs), _starts(theirs))
 
 
 def _starts(edits: Iterable[_Edit]) -> dict[int, int]:
