@@ -168,6 +168,8 @@ class GroupCommit:
                 break
         if not self._waiting:
             self._work = anyio.Event()
+        else:  # more than one flush takes: it has waited long enough
+            self._urgent.set()
         return tuple(portions)
 
     async def _flush(self, portions: Sequence[Portion]) -> None:

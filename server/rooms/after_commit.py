@@ -21,5 +21,10 @@ class AfterCommit:
         count = bisect_right(self._positions, position)
         due = self._actions[:count]
         del self._positions[:count], self._actions[:count]
-        for action in due:
-            action()
+        done = 0
+        try:
+            for done, action in enumerate(due, start=1):  # noqa: B007
+                action()
+        finally:  # a fault of one is no reason to forget the others
+            self._positions[:0] = [position] * (len(due) - done)
+            self._actions[:0] = due[done:]

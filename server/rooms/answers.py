@@ -1,8 +1,9 @@
 """Answers to SyncStep1. Each leaves once it is committed: clients take their own structs in it for saved."""
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from server.engine.document import Document, EngineFailure, write_state_vector
@@ -14,6 +15,9 @@ from server.rooms.roster import Roster
 _COSTLY_SECONDS, _PAUSE_SHARE = 0.02, 4
 """A member whose answer took longer than this to encode is not read for so many times as long."""
 
+_LARGE_BYTES, _SHARED_SECONDS = 64 * 1024, 5.0
+"""The frame of an answer of this size is kept for so long, for who asks alike."""
+
 
 @dataclass(slots=True, eq=False)
 class _Answer:
@@ -22,8 +26,8 @@ class _Answer:
     """
 
     state: dict[int, int]
-    starts: dict[int, int]
-    frame: Frame
+    starts: dict[int, int] = field(default_factory=dict)
+    frame: Frame | None = None
     is_outdated: bool = False
 
 
@@ -48,14 +52,14 @@ class Answers:
         self._when_committed = when_committed
         self._on_failure = on_failure
         self._waiting: dict[Member, _Answer] = {}
-        self._last = Frame(sync_step_2(b""))
-        self._last_update = b""
+        self._shared: tuple[bytes, Frame] | None = None
 
     def ask(self, member: Member, state: dict[int, int]) -> None:
         """Send what a replica at `state` lacks."""
         waiting = self._waiting.get(member)
         if waiting is None:
-            self._when_free(partial(self._prepare, member, state))
+            answer = self._waiting[member] = _Answer(state)
+            self._when_free(partial(self._prepare, member, answer))
         else:
             known = waiting.state
             waiting.state = {client: min(clock, known.get(client, 0)) for client, clock in state.items()}
@@ -65,32 +69,42 @@ class Answers:
         """The member has left."""
         self._waiting.pop(member, None)
 
-    def _prepare(self, member: Member, state: dict[int, int]) -> None:
+    def _prepare(self, member: Member, answer: _Answer) -> None:
+        if self._waiting.get(member) is not answer:  # it has left
+            return
         began = time.perf_counter()
         document = self._document()
         try:
-            update = document.encode_since(write_state_vector(state))
+            update = document.encode_since(write_state_vector(answer.state))
         except EngineFailure as error:
-            self._on_failure(error, partial(self._prepare, member, state))
+            self._on_failure(error, partial(self._prepare, member, answer))
             return
         cost_seconds = time.perf_counter() - began
         if cost_seconds > _COSTLY_SECONDS:
             member.slow_down(cost_seconds * _PAUSE_SHARE)
-        starts = dict.fromkeys(document.contents.state, 0) | state
-        answer = self._waiting[member] = _Answer(state, starts, self._frame(update))
+        answer.starts = dict.fromkeys(document.contents.state, 0) | answer.state
+        answer.frame = self._frame(update)
+        answer.is_outdated = False
         self._when_committed(partial(self._send, member, answer))
 
     def _frame(self, update: bytes) -> Frame:
         """Those who come together get the same one."""
-        if update is not self._last_update:
-            self._last, self._last_update = Frame(sync_step_2(update)), update
-        return self._last
+        if len(update) < _LARGE_BYTES:
+            return Frame(sync_step_2(update))
+        if self._shared is None or update is not self._shared[0]:
+            self._shared = update, Frame(sync_step_2(update))
+            asyncio.get_running_loop().call_later(_SHARED_SECONDS, self._share_no_more)
+        return self._shared[1]
+
+    def _share_no_more(self) -> None:
+        self._shared = None
 
     def _send(self, member: Member, answer: _Answer) -> None:
-        if self._waiting.get(member) is not answer:  # it has left
+        if self._waiting.get(member) is not answer or answer.frame is None:
             return
-        del self._waiting[member]
         if answer.is_outdated:
-            self._when_free(partial(self._prepare, member, answer.state))
+            answer.frame = None
+            self._when_free(partial(self._prepare, member, answer))
         else:
+            del self._waiting[member]
             self._members.send_to((member,), answer.frame, answer.starts)

@@ -20,6 +20,8 @@ _SECONDS_PER_RECEIVER = 0.0004
 
 _MIN_WINDOW_SECONDS = 0.001
 _MAX_GATHERED_BYTES = 64 * 1024
+_MAX_APART = 32
+"""With more authors in one window, none is sent the others' edits in a frame of its own: that takes their square."""
 
 
 @dataclass(slots=True, eq=False)
@@ -86,13 +88,17 @@ class Broadcast:
         starts = _starts(chain(*owed.values(), edits))
         apart = own.keys() | owed.keys()
         if edits:
-            self._members.send_to_all(_frame(edits), starts, but=apart)
+            frame = _frame(edits)
+            self._members.send_to_all(frame, starts, but=apart)
+            if len(own) > _MAX_APART:
+                self._when_committed(partial(self._members.send_to, tuple(own), frame, starts))
+                own = dict.fromkeys(own, edits)
         for member in apart:
             theirs = own.get(member, ())
             lacking = owed.get(member, []) + [edit for edit in edits if edit not in theirs]
             if lacking:
                 self._members.send_to((member,), _frame(lacking), starts)
-        if own:
+        if own and len(own) <= _MAX_APART:
             self._when_committed(partial(self._owe, own))
 
     def _owe(self, own: dict[Member, list[_Edit]]) -> None:

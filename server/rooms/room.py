@@ -23,6 +23,7 @@ from server.engine.document import Document, EngineFailure, MustRebuild, write_s
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
+from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import permission_denied, sync_step_1, update_message
 from server.rooms.after_commit import AfterCommit
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 _CLOSED = "the room was closed"
 
-_ASIDE_BYTES = 8 * 1024
+_LARGE_BYTES = 8 * 1024
 """An update larger than this is taken in by another thread: 600 structs of one character take some 40 ms."""
 
 _COSTLY_SECONDS = 0.05
@@ -63,6 +64,9 @@ class RoomBusy(Exception):
     """The document is being built anew, or replaced: try again in a moment."""
 
 
+_REFUSALS = (MalformedBytes, ForeignClientId, StaleReplica, UpdateIncomplete)
+
+
 class RoomOwner(Protocol):
     """Who opened the room."""
 
@@ -78,13 +82,12 @@ class RoomOwner(Protocol):
     def rebuild(self, room: "Room", guard: SurrogateGuard | None) -> None:
         """Build the document anew from the log; ends in `room.rebuilt` or `room.fail`."""
 
-    def aside(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        """Do this in another thread, one job at a time."""
+    def in_thread(self, job: Callable[[], T], size_bytes: int) -> asyncio.Future[T]:
+        """Do this, with input of that size, in another thread."""
 
 
 class Room(YRoom):
-    """Every method but `merge`, `start` and `stop` is synchronous: a message is dealt with whole before the next one,
-    or, if that may take long, the room stands still until it has been."""
+    """A message is dealt with whole before the next one; if that may take long, the room stands still meanwhile."""
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class Room(YRoom):
         self._broadcast = Broadcast(self.members, self.when_committed, max_window_seconds=max_window_seconds)
         self._held = HeldUpdates(max_held_bytes)
         self._possible: list[Held] = []
+        self._is_retrying = False
         self._resync_asked: set[Member] = set()
         self._now_seconds = now_seconds
         self._owner = owner
@@ -236,6 +240,10 @@ class Room(YRoom):
             self._take_in(member, update, is_reply=is_reply)
 
     def _take_in(self, member: Member, update: bytes, *, is_reply: bool, was_held: bool = False) -> None:
+        if self.is_busy:
+            again = partial(self._take_in, member, update, is_reply=is_reply, was_held=was_held)
+            self._standstill.afterwards(again if not self._is_over else _nothing)
+            return
         job = partial(
             take_in,
             self.document,
@@ -248,33 +256,49 @@ class Room(YRoom):
             is_stale=self._threshold.is_stale(member),
         )
         conclude = partial(self._conclude, member, update, is_reply, was_held)
-        if len(update) > _ASIDE_BYTES:
-            self._work_aside(member, job, lambda future: conclude(future.result))
+        if len(update) > _LARGE_BYTES:
+            self._work_in_thread(member, job, lambda future: conclude(future.result), size_bytes=len(update))
         else:
             conclude(job)
 
-    def _work_aside(
-        self, member: Member, job: Callable[[], Intake], conclude: Callable[[asyncio.Future[Intake]], None]
+    def _work_in_thread(
+        self,
+        member: Member,
+        job: Callable[[], Intake],
+        conclude: Callable[[asyncio.Future[Intake]], None],
+        *,
+        size_bytes: int,
     ) -> asyncio.Future[Intake]:
-        """Stand still while another thread works on the document."""
-        began = time.monotonic()
+        """Stand still while another thread works on the document; whoever causes that waits as long again."""
+        cost_seconds = 0.0
+
+        def timed() -> Intake:
+            nonlocal cost_seconds
+            began = time.monotonic()
+            try:
+                return job()
+            finally:
+                cost_seconds = time.monotonic() - began
 
         def go_on(future: asyncio.Future[Intake]) -> None:
-            cost_seconds = time.monotonic() - began
             if cost_seconds > _COSTLY_SECONDS:
                 member.slow_down(cost_seconds)
+            error = None if future.cancelled() else future.exception()
+            if error is not None and not isinstance(error, _REFUSALS):
+                self.fail(error)  # the document may be half changed
             self._go_on(partial(conclude, future))
 
         self._standstill.begin()
-        future = self._owner.aside(job)
+        future = self._owner.in_thread(timed, size_bytes)
         future.add_done_callback(go_on)
         return future
 
     def _go_on(self, first: Callable[[], None]) -> None:
-        if not self._is_over:
-            self._standstill.end(first)
-            if self.is_empty:
-                self._owner.emptied(self)
+        self._standstill.end(_nothing if self._is_over else first)
+        if self._is_over:
+            self.release()
+        elif self.is_empty:
+            self._owner.emptied(self)
 
     def _conclude(
         self, member: Member, update: bytes, is_reply: bool, was_held: bool, result: Callable[[], Intake]
@@ -283,7 +307,7 @@ class Room(YRoom):
             intake = result()
         except StaleReplica:
             self._receive_stale(member, update, is_reply=is_reply)
-        except (MalformedUpdate, ForeignClientId) as error:
+        except (MalformedBytes, ForeignClientId) as error:
             member.fail(error)
         else:
             if not was_held:
@@ -296,6 +320,10 @@ class Room(YRoom):
                 self._retry_held(intake.verdict.shape.structs)
 
     def _receive_stale(self, member: Member, update: bytes, *, is_reply: bool) -> None:
+        if member not in self.members and member not in self._threshold:  # it left meanwhile
+            if is_reply:
+                self._owner.keep_stale(self, member, update)
+            return
         self._turn_away(member)
         if is_reply:
             self._keep_aside(member, update)
@@ -311,7 +339,7 @@ class Room(YRoom):
             self.members.send(member, permission_denied(reason), {})
         if verdict.rest is not None:
             self._hold(member, verdict.rest)
-            if not is_reply and member not in self._resync_asked:
+            if not is_reply and member in self.members and member not in self._resync_asked:
                 self._resync_asked.add(member)
                 self._ask_for_missing(member)
 
@@ -324,25 +352,29 @@ class Room(YRoom):
             raise RoomBusy
         job = partial(_take_in_whole, self.document, update, author.user_id)
         # Shielded: whoever gives up waiting cannot stop the thread, nor may the room go on before it has ended.
-        await asyncio.shield(self._work_aside(author, job, partial(self._merged, author)))
+        await asyncio.shield(
+            self._work_in_thread(author, job, partial(self._merged, author), size_bytes=len(update))
+        )
 
     def _merged(self, author: Member, future: asyncio.Future[Intake]) -> None:
-        if future.exception() is None:
+        if not future.cancelled() and future.exception() is None:
             self._complete(author, future.result(), is_reply=True)
             self._stale_ids -= self.document.contents.state.keys()
 
     def would_change(self, update: bytes) -> asyncio.Future[bool]:
-        """Whether the update holds anything that the document has not. Raises MalformedUpdate."""
+        """Whether the update holds anything that the document has not. Raises MalformedUpdate, RoomBusy."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def compare(checked: asyncio.Future[UpdateShape]) -> None:
-            error = checked.exception()
+            error = RoomBusy() if self._is_over else checked.exception()
+            if answer.cancelled():
+                return
             if error is not None:
                 answer.set_exception(error)
             else:
                 answer.set_result(self.document.contents.adds(checked.result()))
 
-        checked = self._owner.aside(partial(check_update, update))
+        checked = self._owner.in_thread(partial(check_update, update), len(update))
         checked.add_done_callback(lambda checked: self._standstill.afterwards(partial(compare, checked)))
         return answer
 
@@ -399,7 +431,7 @@ class Room(YRoom):
         elif failure is not None:
             logger.error("the engine failed on an update of user %s: %s", member.user_id, failure)
             member.close(CloseCode.MALFORMED, "the document engine refused this update")
-            self._rebuild(failure, lambda: None)
+            self._rebuild(failure, _nothing)
 
     def _integrate_later(self, member: Member, verdict: Verdict, is_reply: bool) -> None:
         """What is wrong with an update that had to wait is its author's fault, whoever made it possible."""
@@ -410,18 +442,20 @@ class Room(YRoom):
 
     def _retry_held(self, clients: Container[int]) -> None:
         """Take in what waited for structs of these clients, and what waited for that in turn."""
-        is_retrying = bool(self._possible)
         self._possible += self._held.take_waiting_for(clients)
-        if self._possible and not is_retrying:
-            self._standstill.afterwards(self._retry_next)
+        if not self._is_retrying:
+            self._retry_possible()
 
-    def _retry_next(self) -> None:
-        while self._possible and not self._standstill.is_on:
-            held = self._possible[0]
-            self._take_in(held.member, held.update, is_reply=False, was_held=True)
-            del self._possible[0]
+    def _retry_possible(self) -> None:
+        self._is_retrying = True
+        try:
+            while self._possible and not self._standstill.is_on:
+                held = self._possible.pop(0)
+                self._take_in(held.member, held.update, is_reply=False, was_held=True)
+        finally:
+            self._is_retrying = False
         if self._possible:
-            self._standstill.afterwards(self._retry_next)
+            self._standstill.afterwards(self._retry_possible)
 
     def _return_structs(self, member: Member, client_ids: Iterable[int], state: Mapping[int, int]) -> None:
         """Send the member the structs that were there, at `state`, under ids that it first shows as its own.
@@ -437,7 +471,7 @@ class Room(YRoom):
             try:
                 message = update_message(self.document.encode_of_clients(returning))
             except EngineFailure as error:
-                self._rebuild(error, lambda: None)
+                self._rebuild(error, _nothing)
                 return
             self.when_committed(partial(self.members.send, member, message, dict.fromkeys(returning, 0)))
 
@@ -477,6 +511,8 @@ class Room(YRoom):
 
     def rebuilt(self, loaded: LoadedDocument, *, cost_seconds: float) -> None:
         """Go on where the room stopped; who made it stop waits longer, so that the others have most of the time."""
+        if self._is_over:
+            return
         self.document = loaded.document
         self.ydoc = loaded.document.ydoc
         self._ids.loaded_again(loaded.authors, loaded.relayable)
@@ -484,9 +520,9 @@ class Room(YRoom):
         self._is_rebuilding = False
         if self._rebuild_cause is not None:
             self._rebuild_cause.slow_down(cost_seconds * _REBUILD_SHARE)
-        self._go_on(lambda: None)
+        self._go_on(_nothing)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """The document cannot go on: send everybody away, to come back with what was not saved."""
         logger.error("closing %s: %s", self.name, error)
         self._dismiss(CloseCode.INTERNAL_ERROR, "the document could not be saved")
@@ -497,15 +533,21 @@ class Room(YRoom):
 
     def _dismiss(self, code: CloseCode, reason: str) -> None:
         self._is_over = True
-        self._broadcast.cancel()
-        self.presence.cancel()
         self._owner.failed(self)
         for member in self._everybody():
             member.close(code, reason)
+        self._broadcast.cancel()
+        self.presence.cancel()
+        if self._is_rebuilding:
+            self._is_rebuilding = False
+            self._standstill.end(_nothing)
+        if not self._standstill.is_on:  # else once the thread lets go of it
+            self.release()
 
     def release(self) -> None:
-        """The room is closed for good: what is left of it, a circle of references, holds no document."""
-        del self.document, self.ydoc
+        """The room is closed for good: what is left of it, a circle of references, does not keep the document."""
+        self.document = Document()
+        self.ydoc = self.document.ydoc
 
     # YRoom
 
@@ -522,6 +564,9 @@ class Room(YRoom):
     async def serve(self, channel: Channel) -> None:
         """Refused: a bare channel brings no identity, so nobody could say what it may do."""
         raise TypeError("rooms are entered by a transport.Connection, which knows whose it is")
+
+
+def _nothing() -> None: ...
 
 
 def _take_in_whole(document: Document, update: bytes, user_id: int) -> Intake:

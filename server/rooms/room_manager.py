@@ -45,6 +45,7 @@ _WARNING_SECONDS = 60.0
 UNLIMITED = MemoryBudget(sys.maxsize, sys.maxsize, stored_bytes=lambda name: 0)
 
 T = TypeVar("T")
+_LONG_JOB_BYTES = 128 * 1024
 logger = logging.getLogger(__name__)
 
 
@@ -93,7 +94,8 @@ class RoomManager(WebsocketServer):
         self._stale_updates = stale_updates
         self._max_held_bytes = max_held_bytes
         self._max_window_seconds = max_window_seconds
-        self._aside = ThreadPoolExecutor(1, "aside")
+        self._short_jobs = ThreadPoolExecutor(1, "short jobs")
+        self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
         self._is_recovering = is_recovering
         self._recovered: set[str] = set()
@@ -291,16 +293,17 @@ class RoomManager(WebsocketServer):
         """Build the room's document again from all that was submitted to the log."""
         self._start(self._rebuild, room, guard)
 
-    def aside(self, job: Callable[[], T]) -> asyncio.Future[T]:
-        """Do this in another thread; one, or rooms with much to do would take the others' share of the processor."""
-        return asyncio.get_running_loop().run_in_executor(self._aside, job)
+    def in_thread(self, job: Callable[[], T], size_bytes: int) -> asyncio.Future[T]:
+        """Do this in another thread: there is one for what takes long, and one that never waits for that."""
+        thread = self._long_jobs if size_bytes > _LONG_JOB_BYTES else self._short_jobs
+        return asyncio.get_running_loop().run_in_executor(thread, job)
 
     def _is_deserted(self, room: Room) -> bool:
         key = room.name.canonical
         return self.rooms.get(key) is room and room.is_empty and not self._visitors[key]
 
     async def _close(self, room: Room) -> None:
-        if not room.journal.is_settled(room.journal.submitted):
+        while not room.journal.is_settled(room.journal.submitted):
             await self._commits.drain()
         if self._is_deserted(room):
             self._forget(room)
@@ -331,7 +334,8 @@ class RoomManager(WebsocketServer):
         """Open and close no more rooms."""
         self._empty.take_all()
         await super().stop()
-        self._aside.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._short_jobs, self._long_jobs):
+            thread.shutdown(wait=False, cancel_futures=True)
 
     async def get_room(self, name: str) -> Room:
         """The room of that (canonical) name, opened if need be. Raises BadRoomName, RoomUnavailable."""

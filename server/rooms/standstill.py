@@ -15,6 +15,7 @@ class Standstill:
 
     def begin(self) -> None:
         """Pause everybody."""
+        assert not self.is_on
         self.is_on = True
         for member in self._members():
             member.pause()
@@ -32,6 +33,7 @@ class Standstill:
         self._afterwards.insert(0, first)
         while self._afterwards and not self.is_on:
             self._afterwards.pop(0)()
-        if not self.is_on:
-            for member in self._members():
-                member.resume()
+        for member in self._members():
+            if self.is_on:  # what a member had said meanwhile made the room stand still again
+                break
+            member.resume()

@@ -24,7 +24,7 @@ from server.protocol.yjs_messages import (
     read_frame,
 )
 from server.rooms.gate import ForeignClientId, StaleReplica
-from server.rooms.room import Room
+from server.rooms.room import Room, RoomBusy
 from server.transport.socket import Socket
 
 
@@ -32,12 +32,12 @@ class Pause:
     """Why nothing is taken from a client for now: bits, since enum flags cost 1 µs a look, at every delivery."""
 
     TURN = 1  # it has had its share of this turn of the event loop
-    REBUILDING = 2  # its document is being built anew
+    STANDSTILL = 2  # its room stands still
     DISK = 4  # more is waiting to be committed than may
     UNANSWERED = 8  # much that it asked for waits for the disk
     COSTLY = 16  # what it did took the room's time
     LAGGING = 32  # it has not read what it was sent: asking for more would not help
-    ASIDE = 64  # something large that it sent is looked at in another thread
+    IN_THREAD = 64  # something that it sent is looked at in another thread
 
 
 _LAGGING: Final = Pause.LAGGING
@@ -66,6 +66,7 @@ class Connection:
 
     __slots__ = (
         "_commits",
+        "_costly_until",
         "_grant",
         "_inbox",
         "_limits",
@@ -106,6 +107,7 @@ class Connection:
         self._on_gone = on_gone
         self._inbox: list[ClientMessage] = []
         self._pauses = 0
+        self._costly_until = 0.0
         self._pending_statuses = 0
         self._unanswered = 0
         self._turn = 0.0
@@ -178,17 +180,24 @@ class Connection:
         return True
 
     def pause(self) -> None:
-        """Take nothing more: the room is rebuilding its document."""
-        self._pause(Pause.REBUILDING)
+        """Take nothing more: the room stands still."""
+        self._pause(Pause.STANDSTILL)
 
     def resume(self) -> None:
         """The room can go on."""
-        self._release(Pause.REBUILDING)
+        self._release(Pause.STANDSTILL)
 
     def slow_down(self, seconds: float) -> None:
-        """Take nothing more for a while."""
-        self._pause(Pause.COSTLY)
-        asyncio.get_running_loop().call_later(seconds, self._release, Pause.COSTLY)
+        """Take nothing more for a while; the longest such while counts."""
+        loop = asyncio.get_running_loop()
+        if loop.time() + seconds > self._costly_until:
+            self._costly_until = loop.time() + seconds
+            self._pause(Pause.COSTLY)
+            loop.call_later(seconds, self._speed_up, self._costly_until)
+
+    def _speed_up(self, until: float) -> None:
+        if until == self._costly_until:
+            self._release(Pause.COSTLY)
 
     def fail(self, error: MalformedBytes | ForeignClientId) -> None:
         """End the connection for what the client has sent."""
@@ -252,7 +261,7 @@ class Connection:
         if not update.is_reply:
             self._deny(reason)
         else:
-            self._pause(Pause.ASIDE)
+            self._pause(Pause.IN_THREAD)
             room.would_change(update.data).add_done_callback(partial(self._judged, reason))
 
     def _judged(self, reason: str, would_change: asyncio.Future[bool]) -> None:
@@ -261,7 +270,9 @@ class Connection:
                 self._deny(reason)
         except MalformedBytes as error:
             self.fail(error)
-        self._release(Pause.ASIDE)
+        except RoomBusy:  # it is over, and so is this connection
+            return
+        self._release(Pause.IN_THREAD)
 
     def _deny(self, reason: str) -> None:
         self.deliver(Frame(permission_denied(reason)))

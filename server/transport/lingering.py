@@ -18,8 +18,12 @@ def linger(transport: asyncio.Transport, lost: Callable[[], None]) -> None:
         return
     transport.set_protocol(_Lingering(lost))
     if transport.can_write_eof():
-        transport.write_eof()
-        transport.resume_reading()
+        try:
+            transport.write_eof()
+        except OSError:  # the peer is gone already
+            transport.abort()
+        else:
+            transport.resume_reading()
     else:  # TLS: its close_notify does this
         transport.close()
 

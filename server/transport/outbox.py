@@ -18,29 +18,45 @@ class Slices:
 
     def __init__(self) -> None:
         self._waiting: deque[Outbox] = deque()
+        self._is_scheduled = False
 
     def add(self, outbox: "Outbox") -> None:
         """It has something to slice, and its transport has room."""
         self._waiting.append(outbox)
-        if len(self._waiting) == 1:
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        for _ in range(min(len(self._waiting), _TURN_BYTES // SLICE_BYTES)):
-            outbox = self._waiting.popleft()
-            if outbox.say_slice():
-                self._waiting.append(outbox)
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._turn)
+        self._is_scheduled = False
+        try:
+            for _ in range(min(len(self._waiting), _TURN_BYTES // SLICE_BYTES)):
+                outbox = self._waiting.popleft()
+                if outbox.say_slice():
+                    self._waiting.append(outbox)
+        finally:
+            self._schedule()
 
 
 class Outbox:
     """In front of a transport, of which it expects to hear when its buffer has become empty (`drained`).
 
-    `on_empty` is called when all that did not leave at once has left.
+    `on_empty` is called when all has left, after something could not leave at once.
     """
 
-    __slots__ = ("_gathered", "_gathered_bytes", "_on_empty", "_rest", "_slices", "_transport")
+    __slots__ = (
+        "_gathered",
+        "_gathered_bytes",
+        "_has_to_tell",
+        "_is_queued",
+        "_on_empty",
+        "_rest",
+        "_slices",
+        "_transport",
+    )
 
     def __init__(self, transport: asyncio.Transport, slices: Slices, on_empty: Callable[[], None]) -> None:
         if not transport.is_closing():
@@ -51,14 +67,13 @@ class Outbox:
         self._gathered: list[bytes] | None = None  # leaves at the end of this turn
         self._gathered_bytes = 0
         self._rest: deque[memoryview] | None = None  # leaves before that, slice by slice
+        self._is_queued = self._has_to_tell = False
 
     @property
     def buffered_bytes(self) -> int:
         """What has not yet reached the kernel."""
-        return self._transport.get_write_buffer_size() + self._gathered_bytes + self._rest_bytes()
-
-    def _rest_bytes(self) -> int:
-        return 0 if self._rest is None else sum(map(len, self._rest))
+        rest_bytes = 0 if self._rest is None else sum(map(len, self._rest))
+        return self._transport.get_write_buffer_size() + self._gathered_bytes + rest_bytes
 
     def add(self, wire: bytes) -> None:
         """Say it with what else is said in this turn."""
@@ -77,7 +92,48 @@ class Outbox:
             self._transport.write(wire)
             return self._transport.get_write_buffer_size()
         self.add(wire)
+        self._has_to_tell = True
         return self.buffered_bytes
+
+    def drained(self) -> None:
+        """The transport's buffer is empty."""
+        self._has_to_tell = True
+        if self._rest is None:
+            self._tell()
+        else:
+            self._queue()
+
+    def say_slice(self) -> bool:
+        """Say one slice; returns whether there is more, and room for it."""
+        rest = self._rest
+        self._is_queued = False
+        if rest is None:
+            return False
+        first = rest[0]
+        self._say(first[:SLICE_BYTES])
+        if len(first) > SLICE_BYTES:
+            rest[0] = first[SLICE_BYTES:]
+        else:
+            rest.popleft()
+        if not rest:
+            self._rest = None
+            self._tell()
+            return False
+        self._is_queued = not self._transport.get_write_buffer_size()
+        return self._is_queued
+
+    def flush(self) -> None:
+        """Give all of it to the transport: this socket says no more."""
+        rest, self._rest = self._rest or (), None
+        for wire in rest:
+            self._say(wire)
+        self._say(self._take_gathered())
+
+    def clear(self) -> None:
+        """The transport is gone."""
+        self._gathered = self._rest = None
+        self._gathered_bytes = 0
+        self._on_empty = _nothing  # it may refer to who refers to this
 
     def _end_turn(self) -> None:
         wire = self._take_gathered()
@@ -87,10 +143,16 @@ class Outbox:
             self._rest.append(memoryview(wire))
         elif len(wire) <= SLICE_BYTES:
             self._say(wire)
+            self._tell()
         else:
             self._rest = deque([memoryview(wire)])
-            if not self._transport.get_write_buffer_size():
-                self._slices.add(self)
+            self._has_to_tell = True
+            self._queue()
+
+    def _queue(self) -> None:
+        if not self._is_queued and not self._transport.get_write_buffer_size():
+            self._is_queued = True
+            self._slices.add(self)
 
     def _take_gathered(self) -> bytes:
         gathered, self._gathered = self._gathered, None
@@ -103,43 +165,10 @@ class Outbox:
         if wire and not self._transport.is_closing():
             self._transport.write(wire)
 
-    def say_slice(self) -> bool:
-        """Say one slice; returns whether there is more, and room for it."""
-        rest = self._rest
-        if rest is None:
-            return False
-        first = rest[0]
-        self._say(first[:SLICE_BYTES])
-        if len(first) > SLICE_BYTES:
-            rest[0] = first[SLICE_BYTES:]
-        else:
-            rest.popleft()
-        has_room = not self._transport.get_write_buffer_size()
-        if not rest:
-            self._rest = None
-            if has_room:
-                asyncio.get_running_loop().call_soon(self.drained)
-        return has_room and bool(rest)
-
-    def drained(self) -> None:
-        """The transport's buffer is empty."""
-        if self._rest is not None:
-            self._slices.add(self)
-        elif self._gathered is None:
+    def _tell(self) -> None:
+        if self._has_to_tell and not self.buffered_bytes:
+            self._has_to_tell = False
             self._on_empty()
-
-    def clear(self) -> None:
-        """The transport is gone."""
-        self._gathered = self._rest = None
-        self._gathered_bytes = 0
-        self._on_empty = _nothing  # it may refer to who refers to this
-
-    def flush(self) -> None:
-        """Give all of it to the transport: this socket says no more."""
-        rest, self._rest = self._rest or (), None
-        for wire in rest:
-            self._say(wire)
-        self._say(self._take_gathered())
 
 
 def _nothing() -> None: ...
