@@ -1,10 +1,11 @@
 """Updates that arrived before what they build on: kept for a while, in case that comes."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from server.protocol.update_shape import check_update
 from server.rooms.member import Member
+from server.rooms.standstill import Standstill
 
 _MAX_UPDATES = 64
 """Of one member: each may be looked at again whenever something comes that it may have waited for."""
@@ -50,3 +51,33 @@ class HeldUpdates:
     def drop(self, member: Member) -> None:
         """The member has left."""
         self._held = [held for held in self._held if held.member is not member]
+
+
+class Retries:
+    """Takes in what was held once something came that it may have waited for, and what waited for that in turn."""
+
+    def __init__(
+        self, held: HeldUpdates, standstill: Standstill, take_in: Callable[[Member, bytes], None]
+    ) -> None:
+        self._held = held
+        self._standstill = standstill
+        self._take_in = take_in
+        self._possible: list[Held] = []
+        self._is_at_it = False
+
+    def try_those_of(self, clients: Container[int]) -> None:
+        """Structs of these clients have come."""
+        self._possible += self._held.take_waiting_for(clients)
+        if not self._is_at_it:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self._is_at_it = True
+        try:
+            while self._possible and not self._standstill.is_on:
+                held = self._possible.pop(0)
+                self._take_in(held.member, held.update)
+        finally:
+            self._is_at_it = False
+        if self._possible:
+            self._standstill.afterwards(self._go_on)

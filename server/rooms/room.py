@@ -8,7 +8,7 @@ other member at once.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -25,13 +25,14 @@ from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
-from server.protocol.yjs_messages import permission_denied, sync_step_1, update_message
+from server.protocol.yjs_messages import permission_denied, sync_step_1
 from server.rooms.after_commit import AfterCommit
 from server.rooms.answers import Answers
 from server.rooms.broadcast import Broadcast
 from server.rooms.client_ids import ClientIds
+from server.rooms.echoes import Echoes
 from server.rooms.gate import ForeignClientId, StaleReplica, Verdict, judge
-from server.rooms.held import Held, HeldUpdates
+from server.rooms.held import HeldUpdates, Retries
 from server.rooms.intake import Applied, Intake, integrate, take_in
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
@@ -123,9 +124,16 @@ class Room(YRoom):
             self._rebuild,
         )
         self._broadcast = Broadcast(self.members, self.when_committed, max_window_seconds=max_window_seconds)
+        self._echoes = Echoes(
+            self.members,
+            lambda: self.document,
+            self.when_committed,
+            partial(self._rebuild, afterwards=_nothing),
+        )
         self._held = HeldUpdates(max_held_bytes)
-        self._possible: list[Held] = []
-        self._is_retrying = False
+        self._retries = Retries(
+            self._held, self._standstill, partial(self._take_in, is_reply=False, was_held=True)
+        )
         self._resync_asked: set[Member] = set()
         self._now_seconds = now_seconds
         self._owner = owner
@@ -240,9 +248,11 @@ class Room(YRoom):
             self._take_in(member, update, is_reply=is_reply)
 
     def _take_in(self, member: Member, update: bytes, *, is_reply: bool, was_held: bool = False) -> None:
-        if self.is_busy:
+        if self._is_over:
+            return
+        if self._standstill.is_on:
             again = partial(self._take_in, member, update, is_reply=is_reply, was_held=was_held)
-            self._standstill.afterwards(again if not self._is_over else _nothing)
+            self._standstill.afterwards(again)
             return
         job = partial(
             take_in,
@@ -283,7 +293,9 @@ class Room(YRoom):
         def go_on(future: asyncio.Future[Intake]) -> None:
             if cost_seconds > _COSTLY_SECONDS:
                 member.slow_down(cost_seconds)
-            error = None if future.cancelled() else future.exception()
+            if future.cancelled():  # the server is stopping
+                return
+            error = future.exception()
             if error is not None and not isinstance(error, _REFUSALS):
                 self.fail(error)  # the document may be half changed
             self._go_on(partial(conclude, future))
@@ -317,7 +329,7 @@ class Room(YRoom):
                 self._hold(member, intake.verdict.rest)
             self._complete(member, intake, is_reply=is_reply)
             if self._held and intake.verdict.shape is not None:
-                self._retry_held(intake.verdict.shape.structs)
+                self._retries.try_those_of(intake.verdict.shape.structs)
 
     def _receive_stale(self, member: Member, update: bytes, *, is_reply: bool) -> None:
         if member not in self.members and member not in self._threshold:  # it left meanwhile
@@ -357,7 +369,7 @@ class Room(YRoom):
         )
 
     def _merged(self, author: Member, future: asyncio.Future[Intake]) -> None:
-        if not future.cancelled() and future.exception() is None:
+        if future.exception() is None:
             self._complete(author, future.result(), is_reply=True)
             self._stale_ids -= self.document.contents.state.keys()
 
@@ -398,9 +410,9 @@ class Room(YRoom):
         elif applied is not None:
             self._publish(member, applied, is_reply=is_reply)
             if verdict.acknowledged is not applied.update:
-                self._echo(member, verdict)
+                self._echoes.acknowledge(member, verdict)
         elif verdict.shape is not None and verdict.shape.structs:
-            self._echo(member, verdict)  # known already, but the author may not know that it is
+            self._echoes.acknowledge(member, verdict)  # known already, but the author may not know that it is
 
     def _publish(self, member: Member, applied: Applied, *, is_reply: bool) -> None:
         """Store and pass on what the document has taken in."""
@@ -416,13 +428,8 @@ class Room(YRoom):
         except LogUnavailable as error:
             self.fail(error)
             return
-        self._return_structs(member, own_ids, applied.state_before)
+        self._echoes.return_structs(member, own_ids, applied.state_before)
         self._broadcast.add(member, applied.update, applied.shape)
-
-    def _echo(self, member: Member, verdict: Verdict) -> None:
-        assert verdict.shape is not None
-        starts = {client: first for client, (first, _) in verdict.shape.structs.items()}
-        self.when_committed(partial(self.members.send, member, update_message(verdict.acknowledged), starts))
 
     def _engine_failed(self, member: Member, intake: Intake, is_reply: bool) -> None:
         failure = intake.failure
@@ -440,41 +447,6 @@ class Room(YRoom):
         except MalformedUpdate as error:
             member.fail(error)
 
-    def _retry_held(self, clients: Container[int]) -> None:
-        """Take in what waited for structs of these clients, and what waited for that in turn."""
-        self._possible += self._held.take_waiting_for(clients)
-        if not self._is_retrying:
-            self._retry_possible()
-
-    def _retry_possible(self) -> None:
-        self._is_retrying = True
-        try:
-            while self._possible and not self._standstill.is_on:
-                held = self._possible.pop(0)
-                self._take_in(held.member, held.update, is_reply=False, was_held=True)
-        finally:
-            self._is_retrying = False
-        if self._possible:
-            self._standstill.afterwards(self._retry_possible)
-
-    def _return_structs(self, member: Member, client_ids: Iterable[int], state: Mapping[int, int]) -> None:
-        """Send the member the structs that were there, at `state`, under ids that it first shows as its own.
-
-        The echo of the last ones may have been lost with the connection before, and only an echo says saved.
-        """
-        returning = [
-            client_id
-            for client_id in client_ids
-            if self.members.is_first_showing(member, client_id) and state.get(client_id, 0) > 0
-        ]
-        if returning:
-            try:
-                message = update_message(self.document.encode_of_clients(returning))
-            except EngineFailure as error:
-                self._rebuild(error, _nothing)
-                return
-            self.when_committed(partial(self.members.send, member, message, dict.fromkeys(returning, 0)))
-
     def receive_awareness(self, member: Member, data: bytes) -> None:
         """Take in awareness entries and tell the others what is news. Raises MalformedAwareness."""
         if member in self._threshold:
@@ -483,7 +455,7 @@ class Room(YRoom):
         self.presence.receive(member, data, may_own=partial(self._ids.may_use, member))
         own_id = self.presence.own_id(member)
         if own_id is not None:
-            self._return_structs(member, (own_id,), self.document.contents.state)
+            self._echoes.return_structs(member, (own_id,), self.document.contents.state)
 
     # Commit and failure
 
