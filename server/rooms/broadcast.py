@@ -93,13 +93,13 @@ class Broadcast:
             if len(own) > _MAX_APART:
                 self._when_committed(partial(self._members.send_to, tuple(own), frame, starts))
                 own = dict.fromkeys(own, edits)
+            else:
+                self._when_committed(partial(self._owe, own))
         for member in apart:
             theirs = own.get(member, ())
             lacking = owed.get(member, []) + [edit for edit in edits if edit not in theirs]
             if lacking:
                 self._members.send_to((member,), _frame(lacking), starts)
-        if own and len(own) <= _MAX_APART:
-            self._when_committed(partial(self._owe, own))
 
     def _owe(self, own: dict[Member, list[_Edit]]) -> None:
         """What is committed is told to its authors: in a busy room with what else is to be said to them."""
