@@ -5,7 +5,7 @@ PURE: times come in, as seconds of any clock that does not go back.
 
 from math import sqrt
 
-_WORTH_A_WINDOW = 2
+_WORTH_A_WINDOW = 1.5
 """Pieces in a window: with fewer, waiting would gather nothing."""
 
 _PAUSE_SECONDS = 0.25

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         64 * 1024, description="updates of one connection kept while earlier ones are missing"
     )
     broadcast_window_seconds: float = Field(
-        0.016,
+        0.04,
         ge=0,
         le=0.1,
         description="in a busy room edits leave together, after waiting for so long at most; 0: never",
