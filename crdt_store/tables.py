@@ -1,4 +1,4 @@
-"""The tables of users and documents: the only place that names their columns. Alembic follows them.
+"""The tables of users, documents, projects and rights: only here are their columns named. Alembic follows.
 
 A feature declares its own tables in its own `store.py`, on the `metadata` of this file.
 """
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     DateTime,
     Dialect,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     TypeDecorator,
@@ -29,6 +31,7 @@ metadata = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
 
@@ -46,6 +49,19 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+MAX_ID = 2**31 - 1  # what PostgreSQL's INTEGER holds
+
+
+def possible_id(value: int) -> int:
+    """The value, or 0, which no row has, if it is no id: databases fail at numbers that do not fit."""
+    return value if 0 < value <= MAX_ID else 0
+
+
+def utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(UTC)
 
 
 # SQLite numbers rows by itself only in a column of type INTEGER, which holds 64 bits there.
@@ -171,5 +187,75 @@ stale_updates = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
     UniqueConstraint("document_id", "digest"),
+    sqlite_autoincrement=True,
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", ForeignKey(users.c.id), nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    sqlite_autoincrement=True,
+)
+
+# The id of a workspace or chat is the number in its rooms' names.
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey(projects.c.id), nullable=False),
+    Column("name", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Index(None, "project_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", ForeignKey(projects.c.id), nullable=False),
+    Column("title", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Index(None, "project_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Who has which role where. A scope is the canonical name of a room.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("scope", _Name, primary_key=True),
+    Column("user_id", ForeignKey(users.c.id), primary_key=True, index=True),
+    Column("role", SmallInteger, CheckConstraint("role BETWEEN 0 AND 4", name="role"), nullable=False),
+    Column("set_by", ForeignKey(users.c.id), nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+)
+
+# One-use tickets that nobody has used: only who holds one knows more than its digest.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("claims", String, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False, index=True),
+)
+
+# Tokens that are refused: one by its id, or all that a user got until a moment.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("token_id", String, index=True),
+    Column("user_id", ForeignKey(users.c.id), index=True),
+    Column("before_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_by", ForeignKey(users.c.id), nullable=False),
+    Column("revoked_at_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -28,26 +28,34 @@ class ErrorCode(StrEnum):
         return member
 
     UNAUTHORIZED = "unauthorized", 401, "no token, or one that is not valid"
-    FORBIDDEN = "forbidden", 403, "the token's role may not do this here"
-    NOT_FOUND = "not_found", 404, "no such path, room, document or update"
+    FORBIDDEN = "forbidden", 403, "the caller's role may not do this here"
+    NOT_FOUND = "not_found", 404, "there is no such thing, or the caller has no role in it"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "this path has no such method"
+    TIMEOUT = "timeout", 408, "the request did not come in time"
     UPDATE_INCOMPLETE = "update_incomplete", 409, "the update builds on something that the document has not"
     UPDATE_CONTRADICTS = (
         "update_contradicts",
         409,
         "the update and the document hold different things under the same ids",
     )
+    LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
     TOO_LARGE = "too_large", 413, "a body over the size limit"
     MALFORMED_UPDATE = (
         "malformed_update",
         422,
         "the body is not a Yjs update, or not a document's whole state",
     )
-    INVALID_PARAMETER = "invalid_parameter", 422, "a parameter of the request is missing or not valid"
+    INVALID_PARAMETER = (
+        "invalid_parameter",
+        422,
+        "a parameter, or a part of the body, is missing or not valid: the reason names it",
+    )
+    RATE_LIMITED = "rate_limited", 429, "too many requests: the reason names the limit"
     UNAVAILABLE = "unavailable", 503, "the store or the document cannot answer now: try again"
 
 
 _RETRY_AFTER_SECONDS = 5
+_MAX_REASON_CHARACTERS = 1000  # some quote what the client has sent
 
 
 class ErrorDetail(BaseModel):
@@ -73,7 +81,10 @@ class ApiError(Exception):
 
 
 _OF_STATUS = {
-    code.status: code for code in (ErrorCode.FORBIDDEN, ErrorCode.NOT_FOUND, ErrorCode.METHOD_NOT_ALLOWED)
+    400: ErrorCode.INVALID_PARAMETER,  # a body that is not UTF-8
+    **{
+        code.status: code for code in (ErrorCode.FORBIDDEN, ErrorCode.NOT_FOUND, ErrorCode.METHOD_NOT_ALLOWED)
+    },
 }
 """For what the framework itself raises."""
 
@@ -85,8 +96,8 @@ def add_error_handlers(
 ) -> None:
     """Answer ApiError, what the framework refuses under /api, and these exceptions (with their subclasses).
 
-    `internal`: those whose own words are for the log, not for clients. Call it before any route is added: the API's
-    description then has the ErrorModel with each.
+    `internal`: those whose own words are for the log, not for clients. Call it before the routes are added: the API's
+    description then has the ErrorModel with each. Each group of routes may call it for its own.
     """
     app.router.responses["default"] = {"model": ErrorModel, "description": "Refused"}
     app.add_exception_handler(ApiError, _answer_api_error)
@@ -96,7 +107,9 @@ def add_error_handlers(
         app.add_exception_handler(kind, _answer_as(code, is_internal=issubclass(kind, internal)))
 
 
-def _answer(code: ErrorCode, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(code: ErrorCode, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """As every refused request is answered."""
+    reason = reason[:_MAX_REASON_CHARACTERS].encode(errors="replace").decode()  # JSON can spell half a pair
     body = ErrorModel(error=ErrorDetail(code=code, reason=reason)).model_dump(mode="json")
     if code is ErrorCode.UNAVAILABLE:
         headers = {"Retry-After": str(_RETRY_AFTER_SECONDS), **(headers or {})}
@@ -107,7 +120,7 @@ def _answer_as(code: ErrorCode, *, is_internal: bool) -> _Handler:
     async def answer(request: Request, error: Exception) -> Response:
         if is_internal:
             logger.warning("%s: %s", type(error).__name__, error)
-        return _answer(code, code.meaning if is_internal else str(error) or code.meaning)
+        return error_response(code, code.meaning if is_internal else str(error) or code.meaning)
 
     return answer
 
@@ -115,7 +128,7 @@ def _answer_as(code: ErrorCode, *, is_internal: bool) -> _Handler:
 async def _answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHORIZED else None
-    return _answer(error.code, error.reason, headers)
+    return error_response(error.code, error.reason, headers)
 
 
 async def _answer_framework(request: Request, error: Exception) -> Response:
@@ -123,10 +136,12 @@ async def _answer_framework(request: Request, error: Exception) -> Response:
     path = request.url.path
     if not path.startswith("/api/") or error.status_code not in _OF_STATUS:
         return await http_exception_handler(request, error)
-    return _answer(_OF_STATUS[error.status_code], f"{request.method} {path}: {error.detail}", error.headers)
+    return error_response(
+        _OF_STATUS[error.status_code], f"{request.method} {path}: {error.detail}", error.headers
+    )
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     reasons = [f"{' '.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-    return _answer(ErrorCode.INVALID_PARAMETER, "; ".join(reasons))
+    return error_response(ErrorCode.INVALID_PARAMETER, "; ".join(reasons))

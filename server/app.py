@@ -3,17 +3,15 @@
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 import anyio
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import Receive, Scope, Send
 
-from auth.grants import Role
-from auth.tokens import TokenIssuer
+from auth.verifying import TokenVerifier
 from crdt_store.compaction import CompactionPolicy, Compactor
 from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
@@ -21,18 +19,29 @@ from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.stale_updates import StaleUpdates
 from crdt_store.update_log import DocumentDamaged, UpdateLog
-from crdt_store.users import UserDirectory
+from server.access.doorkeeper import Doorkeeper
+from server.access.routes import add_access_routes
+from server.access.stores import Stores
 from server.documents.routes import add_document_routes
 from server.documents.service import Documents
 from server.engine.condenser import Condenser
 from server.engine.watchdog import watch_event_loop
+from server.limits.connections import ConnectionCounts
+from server.limits.gate import Gate
+from server.limits.routes import add_limit_routes
 from server.pages import add_pages
+from server.projects.routes import add_project_routes
+from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
 from server.rooms.room_manager import RoomManager
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
+from server.token_settings import token_verifier
 from server.transport.connection_manager import ConnectionManager
+from server.transport.doorway import Doorway
+from server.transport.live_access import LiveAccess
 from server.transport.yjs_endpoint import YjsEndpoint
+from server.web_security import add_web_security
 
 _COMMIT_SECONDS, _CLOSE_LOG_SECONDS = 4.0, 1.5
 """How long a stop waits for a disk that stands still; what is not stored then was not acknowledged."""
@@ -40,7 +49,22 @@ _COMMIT_SECONDS, _CLOSE_LOG_SECONDS = 4.0, 1.5
 logger = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] = SqlUpdateLog) -> FastAPI:
+class CostudioApp(FastAPI):
+    """FastAPI for HTTP; WebSockets have a doorway of their own, and pass none of the layers that HTTP needs."""
+
+    doorway: Doorway | None = None
+    """While the server serves."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and self.doorway is not None:
+            await self.doorway(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(
+    settings: Settings, *, open_log: Callable[[Database], UpdateLog] = SqlUpdateLog
+) -> CostudioApp:
     """The ASGI application; its database is migrated. `open_log` makes the log that documents are kept in.
 
     Raises SettingsError for settings that must not serve, UnknownSchema and LogUnavailable of the database.
@@ -48,7 +72,37 @@ def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] 
     settings.check_servable()
     if settings.redis_url is not None:
         logger.warning("REDIS_URL is set, but this version runs as one node and does not use it")
-    tokens = token_issuer(settings)
+    verifier = token_verifier(settings)
+    gate = Gate(settings, time.monotonic)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with _serving(settings, verifier, gate, open_log, marker) as parts:
+            app.doorway = Doorway(origins, gate, {"/ws/": parts.serve_yjs})
+            app.state.rooms = parts.rooms
+            app.state.documents = parts.documents
+            app.state.doorkeeper = parts.doorkeeper
+            app.state.gate = gate
+            yield
+            app.doorway = None
+
+    app = CostudioApp(
+        title="Costudio",
+        lifespan=lifespan,
+        docs_url="/api/docs",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    try:
+        origins = add_web_security(app, settings, gate)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    add_document_routes(app, settings)
+    add_access_routes(app, settings)
+    add_project_routes(app, settings)
+    add_limit_routes(app, settings)
+    add_pages(app, settings)
     with ExitStack() as on_failure:
         marker = RunMarker(settings.data_dir)
         on_failure.callback(marker.close)
@@ -57,51 +111,32 @@ def create_app(settings: Settings, *, open_log: Callable[[Database], UpdateLog] 
         except ValueError as error:
             raise SettingsError(f"DATABASE_URL: {error}") from error
         on_failure.pop_all()
-    endpoint = _Deferred()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _serving(settings, tokens, open_log, marker) as parts:
-            endpoint.target = parts.serve_yjs
-            app.state.documents = parts.documents
-            app.state.users = parts.users
-            yield
-
-    app = FastAPI(title="Costudio", lifespan=lifespan, docs_url="/api/docs", openapi_url="/api/openapi.json")
-    app.router.routes.append(WebSocketRoute("/ws/{room:path}", endpoint.__call__))
-    add_document_routes(app, settings, tokens)
-    add_pages(app, settings, tokens)
     return app
-
-
-def token_issuer(settings: Settings) -> TokenIssuer:
-    """What signs and verifies tokens. Raises SettingsError without a secret."""
-    return TokenIssuer(
-        secret=settings.resolved_jwt_secret(),
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        leeway_seconds=settings.jwt_leeway_seconds,
-        default_role=Role.parse(settings.default_role),
-    )
 
 
 class _Parts(NamedTuple):
     """What the routes reach while the server serves."""
 
+    rooms: RoomManager
     serve_yjs: YjsEndpoint
     documents: Documents
-    users: UserDirectory
+    doorkeeper: Doorkeeper
 
 
 @asynccontextmanager
 async def _serving(
-    settings: Settings, tokens: TokenIssuer, open_log: Callable[[Database], UpdateLog], marker: RunMarker
+    settings: Settings,
+    verifier: TokenVerifier,
+    gate: Gate,
+    open_log: Callable[[Database], UpdateLog],
+    marker: RunMarker,
 ) -> AsyncIterator[_Parts]:
     """Everything that runs while the server does, started in order and stopped in the opposite one."""
     database = create_engine(settings.resolved_database_url())
     log = open_log(database)
-    users = UserDirectory(database)
+    doorkeeper = Doorkeeper(settings, verifier, Stores.on(database), now_seconds=time.time)
     await _warm_up(database, log)
+    await doorkeeper.load()
     stale_updates = StaleUpdates(database, max_bytes=settings.max_stale_bytes)
     condenser = Condenser(
         job_seconds=settings.compaction_job_seconds, memory_bytes=settings.compaction_memory_bytes
@@ -110,7 +145,11 @@ async def _serving(
         keepalive_seconds=settings.keepalive_seconds,
         silence_close_seconds=settings.silence_close_seconds,
         lagging_close_seconds=settings.lagging_close_seconds,
+        throttled_close_seconds=settings.throttled_close_seconds,
+        leeway_seconds=settings.jwt_leeway_seconds,
+        now_seconds=time.time,
     )
+    live_access = LiveAccess(connections, doorkeeper)
     try:
         async with (
             Compactor(log, condenser.condense, _compaction_policy(settings)) as compactor,
@@ -127,8 +166,12 @@ async def _serving(
                 compactor,
                 stale_updates,
                 linger_seconds=settings.room_linger_seconds,
-                max_held_bytes=settings.max_held_bytes,
-                max_window_seconds=settings.broadcast_window_seconds,
+                limits=RoomLimits(
+                    max_document_bytes=settings.max_document_bytes,
+                    max_update_structs=settings.max_update_structs,
+                    max_held_bytes=settings.max_held_bytes,
+                    max_window_seconds=settings.broadcast_window_seconds,
+                ),
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
                 memory=MemoryBudget(
@@ -140,9 +183,20 @@ async def _serving(
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(connections.run)
+            tasks.start_soon(live_access.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
-                YjsEndpoint(settings, tokens, users, rooms, connections, commits, time.time),
+                rooms,
+                YjsEndpoint(
+                    settings,
+                    doorkeeper,
+                    rooms,
+                    connections,
+                    commits,
+                    gate,
+                    ConnectionCounts(settings),
+                    live_access,
+                ),
                 Documents(
                     log,
                     rooms,
@@ -153,7 +207,7 @@ async def _serving(
                     now_seconds=time.time,
                     random_client_id=_random_client_id,
                 ),
-                users,
+                doorkeeper,
             )
             tasks.cancel_scope.cancel()
         if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
@@ -187,13 +241,3 @@ def _compaction_policy(settings: Settings) -> CompactionPolicy:
 
 def _random_client_id() -> int:
     return secrets.randbits(32)
-
-
-class _Deferred:
-    """A route whose endpoint is made when the server starts, since it belongs to the server's event loop."""
-
-    def __init__(self) -> None:
-        self.target: Callable[[WebSocket], Awaitable[None]]
-
-    async def __call__(self, websocket: WebSocket) -> None:
-        await self.target(websocket)

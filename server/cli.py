@@ -4,24 +4,30 @@ import logging
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import anyio
 import typer
 import uvicorn
 from pydantic import ValidationError
 
 from auth.grants import Role
+from auth.principals import Agent
+from auth.verifying import InvalidToken
 from crdt_store.migrations import UnknownSchema
 from crdt_store.update_log import LogUnavailable
-from server.app import create_app, token_issuer
+from server.app import create_app
 from server.interpreter import prepare_to_serve
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
+from server.token_settings import token_minter, token_verifier
 from server.web_server import uvicorn_config
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _DEFAULT_TTL_SECONDS = 30 * 24 * 3600
+_DEFAULT_ROLE, _DEFAULT_ROOM = "editor", "*"
 
 
 def _settings_help() -> str:
@@ -84,19 +90,76 @@ def serve(
 @app.command()
 def token(
     user: Annotated[str, typer.Argument(help="The `sub` of the token: who it is for.")],
-    role: Annotated[str, typer.Option(help="viewer, commenter, editor or admin.")] = "editor",
-    room: Annotated[str, typer.Option(help="Room name; * stands for anything.")] = "*",
-    ttl: Annotated[int, typer.Option(help="Seconds until it expires.")] = _DEFAULT_TTL_SECONDS,
+    role: Annotated[
+        str | None, typer.Option(help="viewer, commenter, editor or admin.", show_default=_DEFAULT_ROLE)
+    ] = None,
+    room: Annotated[
+        str | None, typer.Option(help="Room name; * stands for anything.", show_default=_DEFAULT_ROOM)
+    ] = None,
+    grant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROOM=ROLE", help="A room and the role there; may be given several times."),
+    ] = None,
+    no_grants: Annotated[
+        bool, typer.Option("--no-grants", help="Say nothing of rooms: memberships alone decide.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="The name that people see; else the `sub`.")] = None,
+    color: Annotated[str | None, typer.Option(help="#rgb or #rrggbb.")] = None,
+    avatar: Annotated[str | None, typer.Option(help="https address of a picture.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="The token is for this program, which acts alone.")
+    ] = None,
+    agent_run: Annotated[str | None, typer.Option(help="Which run of the agent.")] = None,
+    on_behalf_of: Annotated[str | None, typer.Option(help="The `sub` for whom the agent runs.")] = None,
+    ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = _DEFAULT_TTL_SECONDS,
+    kid: Annotated[
+        str | None, typer.Option(help="Which of COSTUDIO_JWT_SECRETS signs; else the first.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Print a token, signed with COSTUDIO_JWT_SECRET or the development secret in the data directory."""
+    """Print a token, signed with the secret that is set or the development secret in the data directory."""
     settings = _read_settings(data_dir=data_dir, dev=True)
     try:
-        grants = {room: Role.parse(role)}
-        issuer = token_issuer(settings)
-    except (SettingsError, ValueError) as error:
+        minted = token_minter(settings, kid).mint(
+            user,
+            grants=_grants(role, room, grant or [], no_grants=no_grants),
+            now_seconds=(now_seconds := time.time()),
+            ttl_seconds=ttl,
+            name=name,
+            color=color,
+            avatar=avatar,
+            agent=_agent(agent, agent_run, on_behalf_of),
+        )
+        # What no server would let in is not handed out.
+        anyio.run(partial(token_verifier(settings).verify, minted, now_seconds=now_seconds))
+    except (SettingsError, ValueError, InvalidToken) as error:
         _fail(str(error))
-    typer.echo(issuer.mint(user, grants=grants, now_seconds=time.time(), ttl_seconds=ttl))
+    typer.echo(minted)
+
+
+def _grants(
+    role: str | None, room: str | None, more: list[str], *, no_grants: bool
+) -> dict[str, Role] | None:
+    """What the options say together; --room and --role are one grant. Raises ValueError."""
+    if no_grants:
+        if role or room or more:
+            raise ValueError("--no-grants goes with none of --role, --room and --grant")
+        return None
+    grants = {}
+    if role or room or not more:
+        grants[room or _DEFAULT_ROOM] = Role.parse(role or _DEFAULT_ROLE)
+    for grant in more:
+        pattern, equals, name = grant.rpartition("=")
+        if not equals:
+            raise ValueError(f"--grant {grant}: it must be ROOM=ROLE")
+        grants[pattern] = Role.parse(name)
+    return grants
+
+
+def _agent(name: str | None, run: str | None, on_behalf_of: str | None) -> Agent | None:
+    if name is None and (run or on_behalf_of):
+        raise ValueError("--agent-run and --on-behalf-of need --agent")
+    return None if name is None else Agent(name, run, on_behalf_of)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -125,11 +188,11 @@ class _Server(uvicorn.Server):
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         print(f"Costudio serves http://{host}:{port}")
         if self._settings.dev:
-            tokens = token_issuer(self._settings)
+            minter = token_minter(self._settings)
             for user in DEVELOPMENT_USERS:
                 print(f"open http://{host}:{port}/?user={user}")
             for user in DEVELOPMENT_USERS:
-                print(f"token of {user}: {development_token(tokens, user, now_seconds=time.time())}")
+                print(f"token of {user}: {development_token(minter, user, now_seconds=time.time())}")
         sys.stdout.flush()
 
 

@@ -9,13 +9,16 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from starlette.staticfiles import StaticFiles
 
+from auth.claims import MAX_NAME_CHARACTERS
 from auth.grants import Role
-from auth.tokens import MAX_NAME_CHARACTERS, TokenIssuer
+from auth.minting import TokenMinter
 from server.settings import LOOPBACK_HOSTS, Settings
+from server.token_settings import token_minter
 
 DIST = Path(__file__).parent.parent / "web" / "dist"
 DEVELOPMENT_USERS = ("alice", "bob")
 DEVELOPMENT_TOKEN_SECONDS = 7 * 24 * 3600
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
 _NOT_BUILT = "<!doctype html><title>Costudio</title><p>The page is not built yet: <code>make web</code>."
 
 
@@ -31,14 +34,14 @@ class DevelopmentToken(BaseModel):
     token: str
 
 
-def development_token(tokens: TokenIssuer, user: str, *, now_seconds: float) -> str:
+def development_token(tokens: TokenMinter, user: str, *, now_seconds: float) -> str:
     """A token that lets `user` edit everything."""
     return tokens.mint(
         user, grants={"*": Role.EDITOR}, now_seconds=now_seconds, ttl_seconds=DEVELOPMENT_TOKEN_SECONDS
     )
 
 
-def add_pages(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
+def add_pages(app: FastAPI, settings: Settings) -> None:
     """Add the routes; tokens for the asking only in development mode."""
 
     @app.get("/api/health")
@@ -46,12 +49,13 @@ def add_pages(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
         return Health(status="ok")
 
     if settings.dev:
+        tokens = token_minter(settings)
 
         @app.get("/api/dev/token")
         async def token(
             request: Request,
             response: Response,
-            user: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS)],
+            user: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=_PRINTABLE)],
         ) -> DevelopmentToken:
             # A foreign page can have its own name resolve to this machine, but not change the Host it asks for.
             if request.url.hostname not in LOOPBACK_HOSTS:

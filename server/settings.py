@@ -61,8 +61,37 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field("costudio", description="the `iss` every token must carry")
     jwt_audience: str = Field("costudio", description="the `aud` every token must carry")
     jwt_leeway_seconds: float = Field(5, ge=0, description="clock difference tolerated in `exp` and `nbf`")
+    jwt_secrets: dict[str, SecretStr] = Field(
+        {},
+        description='HS256 secrets by `kid`, as JSON {"2026-11": "…"}; the first signs, all of them verify',
+    )
+    jwt_public_key_file: Path | None = Field(
+        None, description="PEM file with the public key (RSA, P-256 or Ed25519) of another issuer's tokens"
+    )
+    jwt_jwks_url: str | None = Field(None, description="where another issuer publishes its keys (JWKS)")
+    jwks_max_age_seconds: PositiveSeconds = Field(
+        3600, description="keys older than this are fetched anew; the old ones serve while that fails"
+    )
+    jwks_min_refresh_seconds: PositiveSeconds = Field(
+        10, description="an unknown `kid` makes the keys be fetched anew, but no more often than this"
+    )
+    grants_are_authority: bool = Field(
+        False, description="a token's `grants` alone decide, whatever memberships the database has"
+    )
     default_role: Literal["none", "viewer", "commenter", "editor", "admin"] = Field(
-        "editor", description="what a token without `grants` may do everywhere"
+        "editor", description="what a token without `grants` may do in rooms that belong to no project"
+    )
+    integer_subject_issuers: list[str] = Field(
+        [], description="issuers, as a JSON list, whose integer `sub` is taken as the user's id"
+    )
+    ticket_seconds: PositiveSeconds = Field(30, description="how long a one-use ticket is valid")
+    allowed_origins: list[str] = Field(
+        [],
+        description='origins of pages that may connect and call, as a JSON list ["https://app.example"];'
+        " the server's own is always allowed, in development every page of this machine",
+    )
+    trusted_proxies: list[str] = Field(
+        [], description="addresses or networks, as a JSON list, whose X-Forwarded-For is believed"
     )
 
     create_files: bool = Field(True, description="a file that does not exist is created by its first writer")
@@ -79,6 +108,33 @@ class Settings(BaseSettings):
     max_awareness_bytes: PositiveInt = Field(64 * 1024, description="largest awareness message")
     max_held_bytes: PositiveInt = Field(
         64 * 1024, description="updates of one connection kept while earlier ones are missing"
+    )
+    max_update_structs: PositiveInt = Field(1_000_000, description="structs and deletions in one update")
+    max_document_bytes: PositiveInt = Field(
+        256 * MiB, description="a document that has grown to this takes no more edits"
+    )
+    max_json_bytes: PositiveInt = Field(MiB, description="largest JSON body of a request")
+    max_connections_per_user: PositiveInt = Field(5_000, description="open at once, on this node")
+    max_connections_per_address: PositiveInt = Field(10_000, description="open at once, on this node")
+    max_joins_per_minute_per_user: PositiveInt = Field(6_000, description="rooms entered, on this node")
+    max_handshakes_per_minute_per_address: PositiveInt = Field(
+        12_000, description="connections begun, before anybody knows whose they are"
+    )
+    max_messages_per_second_per_connection: PositiveInt = Field(
+        10_000, description="beyond, the connection is read more slowly"
+    )
+    max_messages_per_second_per_user: PositiveInt = Field(
+        20_000, description="the same, over all connections of a user"
+    )
+    throttled_close_seconds: PositiveSeconds = Field(
+        60, description="a connection that has to be slowed down all the time is closed after this"
+    )
+    max_requests_per_minute_per_user: PositiveInt = Field(6_000, description="HTTP requests")
+    max_requests_per_minute_per_address: PositiveInt = Field(
+        12_000, description="HTTP requests, whosever they are"
+    )
+    max_failures_per_minute_per_address: PositiveInt = Field(
+        300, description="tokens and tickets that were refused; beyond, no others are looked at"
     )
     broadcast_window_seconds: float = Field(
         0.04,

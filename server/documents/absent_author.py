@@ -1,6 +1,9 @@
 """Somebody whose update is taken in while they are not there."""
 
+from typing import Any
+
 from server.protocol.closing import CloseCode
+from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.rooms.gate import ForeignClientId
@@ -11,7 +14,7 @@ class AbsentAuthor:
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
-        self.user_name = ""
+        self.shown_user: dict[str, Any] = {}
 
     def deliver(self, frame: Frame) -> bool:
         return True
@@ -22,6 +25,6 @@ class AbsentAuthor:
 
     def slow_down(self, seconds: float) -> None: ...
 
-    def fail(self, error: MalformedBytes | ForeignClientId) -> None: ...
+    def fail(self, error: MalformedBytes | ForeignClientId | TooManyStructs) -> None: ...
 
     def close(self, code: CloseCode, reason: str) -> None: ...

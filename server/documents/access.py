@@ -1,16 +1,13 @@
 """Who asks for which document over HTTP, and whether they may."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from fastapi import Request
-
-from auth.grants import Action, Grant, granted_role
-from auth.principals import Principal
-from auth.tokens import InvalidToken, TokenIssuer
+from auth.grants import Action
+from server.access.callers import Caller, Door, parse_room, require
+from server.access.identity import Identity
 from server.api_errors import ApiError, ErrorCode
-from server.rooms.names import BadRoomName, RoomName, parse_room_name
+from server.rooms.names import RoomName
 from server.settings import Settings
 
 
@@ -18,29 +15,17 @@ class Access(NamedTuple):
     """A document's room, and who asks for it."""
 
     room: RoomName
-    principal: Principal
+    identity: Identity
 
 
-def access(settings: Settings, tokens: TokenIssuer, action: Action) -> Callable[[Request, str], Access]:
+def access(settings: Settings, action: Action) -> Callable[[Caller, Door, str], Awaitable[Access]]:
     """A dependency that lets through who may do `action` to the document of the path. Raises ApiError."""
 
-    def check(request: Request, room: str) -> Access:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        try:
-            principal = tokens.verify(
-                token.strip() if scheme.lower() == "bearer" else "", now_seconds=time.time()
-            )
-        except InvalidToken as error:
-            raise ApiError(ErrorCode.UNAUTHORIZED, str(error)) from error
-        try:
-            name = parse_room_name(room, plain_names_workspace_id=settings.plain_names_workspace_id)
-        except BadRoomName as error:
-            raise ApiError(ErrorCode.NOT_FOUND, str(error)) from error
-        role = granted_role(principal.grants, name.aliases)
-        if not Grant(role).allows(action):
-            raise ApiError(ErrorCode.FORBIDDEN, f"the role {role.name.lower()} may not {action} here")
+    async def check(caller: Caller, door: Door, room: str) -> Access:
+        name = parse_room(room, settings.plain_names_workspace_id)
+        await require(door, caller, name, action)
         if not name.has_document:
             raise ApiError(ErrorCode.NOT_FOUND, f"{name} has no document")
-        return Access(name, principal)
+        return Access(name, caller)
 
     return check

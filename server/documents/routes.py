@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 
 from auth.grants import Action
-from auth.tokens import TokenIssuer
 from crdt_store.compaction import CondenseFailed
 from crdt_store.stale_updates import StaleUpdate
 from crdt_store.update_log import DocumentDamaged, LogUnavailable, Quarantined
@@ -96,8 +95,8 @@ class QuarantinedModel(BaseModel):
         )
 
 
-def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -> None:
-    """Add the routes; `app.state` has `documents` and `users` while the server serves.
+def add_document_routes(app: FastAPI, settings: Settings) -> None:
+    """Add the routes; `app.state` has `documents` while the server serves.
 
     They come before all others of the app, and bring the handlers of its errors.
     """
@@ -105,8 +104,8 @@ def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -
     # A room may hold slashes, and so may end like any path. Whatever else a path says stands in front, in a fixed
     # number of segments, and the room is all the rest: no path can be read in two ways.
     router = APIRouter(prefix="/api")
-    Reader = Annotated[Access, Depends(access(settings, tokens, Action.READ))]  # noqa: N806 - a type
-    Admin = Annotated[Access, Depends(access(settings, tokens, Action.REPLACE))]  # noqa: N806 - a type
+    Reader = Annotated[Access, Depends(access(settings, Action.READ))]  # noqa: N806 - a type
+    Admin = Annotated[Access, Depends(access(settings, Action.REPLACE))]  # noqa: N806 - a type
     StaleId = Annotated[int, Depends(_stale_id)]  # noqa: N806 - a type
 
     @router.get("/documents/{room:path}")
@@ -135,8 +134,7 @@ def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -
     async def replace(request: Request, admin: Admin) -> EpochModel:
         """Begin a new epoch, in which this Yjs update is all that the document holds."""
         update = await _body(request, settings.max_message_bytes)
-        user_id = await _user_id(request, admin)
-        return EpochModel(epoch=await _documents(request).replace(admin.room, update, user_id))
+        return EpochModel(epoch=await _documents(request).replace(admin.room, update, admin.identity.user_id))
 
     @router.get("/stale-updates/{room:path}")
     async def stale_updates(request: Request, admin: Admin) -> list[StaleUpdateModel]:
@@ -151,8 +149,7 @@ def add_document_routes(app: FastAPI, settings: Settings, tokens: TokenIssuer) -
     @router.post("/stale-update/{stale_id}/{room:path}", status_code=204)
     async def merge(request: Request, admin: Admin, stale_id: StaleId) -> None:
         """Merge it into the document."""
-        user_id = await _user_id(request, admin)
-        await _documents(request).merge_stale(admin.room, stale_id, user_id)
+        await _documents(request).merge_stale(admin.room, stale_id, admin.identity.user_id)
 
     @router.delete("/stale-update/{stale_id}/{room:path}", status_code=204)
     async def discard(request: Request, admin: Admin, stale_id: StaleId) -> None:
@@ -176,12 +173,6 @@ def _stale_id(stale_id: str) -> int:
     if not (stale_id.isascii() and stale_id.isdecimal() and len(stale_id) <= _MAX_ID_DIGITS):
         raise ApiError(ErrorCode.NOT_FOUND, f"no stale update {stale_id}")
     return int(stale_id)
-
-
-async def _user_id(request: Request, who: Access) -> int:
-    principal = who.principal
-    user_id: int = await request.app.state.users.id_of(principal.issuer, principal.subject, principal.name)
-    return user_id
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:

@@ -5,7 +5,7 @@ Source: y-protocols' awareness.
 
 import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -77,22 +77,32 @@ def join_entries(entries: Collection[bytes]) -> bytes:
     return b"".join((var_uint(len(entries)), *entries))
 
 
-def stamp_user(state: bytes, name: str) -> bytes:
-    """The state with `user.name`, where a user is claimed at all, set to who the sender really is.
+_IDENTITY = frozenset({"id", "name", "avatar", "agent"})
+"""What of a `user` a client may not say of itself; a colour it may choose, unless its token does."""
+
+
+def stamp_user(state: bytes, shown: Mapping[str, Any]) -> bytes:
+    """The state with who the sender really is as its `user`, where one is claimed at all.
+
+    `shown` is what the server knows; of what the client says of itself stays what decides about no identity.
 
     Raises MalformedAwareness unless the state is a JSON object, since it would break every reader.
     """
     try:
-        value = json.loads(state.decode(), parse_constant=_refuse, parse_float=_finite)
+        value = _DECODER.decode(state.decode())
     except (ValueError, RecursionError) as error:
         raise MalformedAwareness(0, "state is not JSON") from error
     if not isinstance(value, dict):
         raise MalformedAwareness(0, "state is not a JSON object")
     user: Any = value.get("user")
-    if user is None or (isinstance(user, dict) and user.get("name") == name):
+    if user is None:
         return state
-    value["user"] = {**user, "name": name} if isinstance(user, dict) else {"name": name}
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    claimed = user if isinstance(user, dict) else {}
+    stamped = {key: part for key, part in claimed.items() if key not in _IDENTITY} | dict(shown)
+    if stamped == user:
+        return state
+    value["user"] = stamped
+    return _ENCODER.encode(value).encode()
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -106,3 +116,8 @@ def _finite(number: str) -> float:
     if math.isinf(value):
         raise ValueError(f"{number} is out of range")
     return value
+
+
+# json.loads and json.dumps would make new ones each time.
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

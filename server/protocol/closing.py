@@ -29,8 +29,8 @@ class CloseCode(IntEnum):
     UNAUTHORIZED = 4401, "no token, or one that is not valid"
     FORBIDDEN = 4403, "not permitted: the role, or a client id that belongs to somebody else"
     NOT_FOUND = 4404, "no such room, or a name that is not a room's"
-
     HISTORY_CHANGED = 4409, "the document was restored or made anew since the client loaded it: load it again"
+    TOKEN_EXPIRED = 4501, "the token ended while it was in use: come back with a fresh one"
 
     @property
     def client_should_reconnect(self) -> bool:

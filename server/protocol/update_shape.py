@@ -34,6 +34,13 @@ class MalformedUpdate(MalformedBytes):
     """Not an update (or state vector) that the engine may see; `offset` is where the first fault lies."""
 
 
+class TooManyStructs(Exception):
+    """An update of more structs and deletions than it may have."""
+
+    def __init__(self, max_structs: int) -> None:
+        super().__init__(f"an update of over {max_structs} structs (max_update_structs)")
+
+
 class UpdateShape(NamedTuple):
     """What an update holds, by ids alone.
 
@@ -58,9 +65,12 @@ class UpdateShape(NamedTuple):
         return not self.structs and not self.deletes
 
 
-def check_update(data: bytes) -> UpdateShape:
-    """Walk a v1 update to its last byte. Raises MalformedUpdate only; cost is linear in len(data)."""
-    walk = _UpdateWalk(data)
+def check_update(data: bytes, max_structs: int = CLOCK_LIMIT) -> UpdateShape:
+    """Walk a v1 update to its last byte; cost is linear in len(data).
+
+    Raises MalformedUpdate, and TooManyStructs before it has walked so many structs and deletions.
+    """
+    walk = _UpdateWalk(data, max_structs)
     try:
         position = walk.all_sections(0)
         position = walk.delete_set(position)
@@ -165,13 +175,17 @@ class _UpdateWalk:
         "has_non_ascii",
         "has_skips",
         "lossy",
+        "max_structs",
         "names_places",
         "sections",
         "structs",
+        "total",
     )
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, max_structs: int) -> None:
         self.data = data
+        self.max_structs = max_structs
+        self.total = 0
         self.structs: dict[int, tuple[int, int]] = {}
         self.sections: list[tuple[int, int, int, int]] = []
         self.depends: dict[int, int] = {}
@@ -189,6 +203,11 @@ class _UpdateWalk:
             clients.add(client)
         return position
 
+    def _count(self, structs: int) -> None:
+        self.total += structs
+        if self.total > self.max_structs:
+            raise TooManyStructs(self.max_structs)
+
     def _section(self, position: int) -> tuple[int, int]:
         """Return (client, position after its structs)."""
         data = self.data
@@ -196,6 +215,7 @@ class _UpdateWalk:
         count, position = _read_count(data, position, "structs", size=2)
         if not count:
             raise MalformedBytes(start, "a client without structs")
+        self._count(count)
         id_start = position
         client, position = _read_client(data, position)
         own_id = data[id_start:position]
@@ -353,6 +373,7 @@ class _UpdateWalk:
     def _delete_ranges(self, client: int, position: int) -> int:
         data = self.data
         count, position = _read_count(data, position, "deletions", size=2)
+        self._count(count)
         end = 0
         for _ in range(count):
             start = position

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from server.protocol.contents import Contents
 from server.protocol.rename_clients import clients_of
 from server.protocol.split_update import split_ready, without_new
-from server.protocol.update_shape import UpdateShape, check_update
+from server.protocol.update_shape import CLOCK_LIMIT, UpdateShape, check_update
 
 
 class ForeignClientId(Exception):
@@ -48,6 +48,7 @@ def judge(
     is_reply: bool,
     relayable: Container[int] = (),
     stale: AbstractSet[int] = frozenset(),
+    max_structs: int = CLOCK_LIMIT,
 ) -> Verdict:
     """Decide on an update for a document that holds `contents`. `owner_of`: client id -> user id, or None.
 
@@ -56,9 +57,9 @@ def judge(
     other tabs what we have not yet: there the rest counts. Of `relayable` ids a reply may bring anything: after a
     crash, others may hold edits that they were shown and that were never committed, and build on them.
     `stale`: client ids of earlier epochs; what names one of them raises StaleReplica, merely new ids never do.
-    Raises MalformedUpdate.
+    Raises MalformedUpdate, TooManyStructs.
     """
-    shape = check_update(update)
+    shape = check_update(update, max_structs)
     if stale and not stale.isdisjoint(clients_of(shape)):
         raise StaleReplica
     refused = tuple(

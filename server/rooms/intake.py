@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from server.engine.document import Document, EngineFailure, MustRebuild
-from server.protocol.update_shape import UpdateShape
+from server.protocol.update_shape import CLOCK_LIMIT, UpdateShape
 from server.rooms.gate import StaleReplica, Verdict, judge
 
 
@@ -38,10 +38,11 @@ def take_in(
     relayable: Container[int] = (),
     stale: AbstractSet[int] = frozenset(),
     is_stale: bool = False,
+    max_structs: int = CLOCK_LIMIT,
 ) -> Intake:
     """Judge the update as `gate.judge` says and apply what is ready; nothing of a member that `is_stale`.
 
-    Raises MalformedUpdate, ForeignClientId, StaleReplica: then nothing was applied.
+    Raises MalformedUpdate, TooManyStructs, ForeignClientId, StaleReplica: then nothing was applied.
     """
     verdict = judge(
         update,
@@ -51,6 +52,7 @@ def take_in(
         is_reply=is_reply,
         relayable=relayable,
         stale=stale,
+        max_structs=max_structs,
     )
     if is_stale:
         raise StaleReplica

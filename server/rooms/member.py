@@ -1,8 +1,10 @@
 """A connection as its room sees it; `transport.connection.Connection` is one."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from server.protocol.closing import CloseCode
+from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.rooms.gate import ForeignClientId
@@ -15,7 +17,8 @@ class Member(Protocol):
     def user_id(self) -> int: ...
 
     @property
-    def user_name(self) -> str: ...
+    def shown_user(self) -> Mapping[str, Any]:
+        """What the others see as `user`, whatever the client claims."""
 
     def deliver(self, frame: Frame) -> bool:
         """Queue one message; False if the member has fallen behind and it was not queued."""
@@ -28,7 +31,7 @@ class Member(Protocol):
     def slow_down(self, seconds: float) -> None:
         """Take nothing more for a while: what the member did was costly."""
 
-    def fail(self, error: MalformedBytes | ForeignClientId) -> None:
+    def fail(self, error: MalformedBytes | ForeignClientId | TooManyStructs) -> None:
         """End the connection for what the member has sent."""
 
     def close(self, code: CloseCode, reason: str) -> None:

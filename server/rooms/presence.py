@@ -42,7 +42,7 @@ class Presence:
             member,
             read_entries(data),
             may_own=may_own,
-            stamp=lambda state: stamp_user(state, member.user_name),
+            stamp=lambda state: stamp_user(state, member.shown_user),
         )
         if news is not None:
             self._tell_others(news)

@@ -22,7 +22,13 @@ from crdt_store.update_log import LogUnavailable
 from server.engine.document import Document, EngineFailure, MustRebuild, write_state_vector
 from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
-from server.protocol.update_shape import MalformedUpdate, UpdateShape, check_state_vector, check_update
+from server.protocol.update_shape import (
+    MalformedUpdate,
+    TooManyStructs,
+    UpdateShape,
+    check_state_vector,
+    check_update,
+)
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import permission_denied, sync_step_1
@@ -34,6 +40,7 @@ from server.rooms.echoes import Echoes
 from server.rooms.gate import ForeignClientId, StaleReplica, Verdict, judge
 from server.rooms.held import HeldUpdates, Retries
 from server.rooms.intake import Applied, Intake, integrate, take_in
+from server.rooms.limits import RoomLimits
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
 from server.rooms.names import RoomName
@@ -65,7 +72,7 @@ class RoomBusy(Exception):
     """The document is being built anew, or replaced: try again in a moment."""
 
 
-_REFUSALS = (MalformedBytes, ForeignClientId, StaleReplica, UpdateIncomplete)
+_REFUSALS = (MalformedBytes, TooManyStructs, ForeignClientId, StaleReplica, UpdateIncomplete)
 
 
 class RoomOwner(Protocol):
@@ -97,8 +104,8 @@ class Room(YRoom):
         commits: GroupCommit,
         owner: RoomOwner,
         *,
-        max_held_bytes: int,
-        max_window_seconds: float,
+        limits: RoomLimits,
+        is_full: Callable[[], bool],
         now_seconds: Callable[[], float],
     ) -> None:
         # The base class' own parts are not made: they would cost 8 KB a room.
@@ -111,7 +118,7 @@ class Room(YRoom):
         self.journal = commits.journal(name.canonical, self._committed, self.fail, epoch=loaded.epoch)
         self._ids = ClientIds(self.presence, loaded.authors, loaded.relayable)
         self._stale_ids = loaded.stale_ids
-        self._threshold = Threshold(max_held_bytes)
+        self._threshold = Threshold(limits.max_held_bytes)
         self._standstill = Standstill(self._everybody)
         self._is_over = self._is_rebuilding = False
         self._rebuild_cause: Member | None = None
@@ -123,20 +130,25 @@ class Room(YRoom):
             self.when_committed,
             self._rebuild,
         )
-        self._broadcast = Broadcast(self.members, self.when_committed, max_window_seconds=max_window_seconds)
+        self._broadcast = Broadcast(
+            self.members, self.when_committed, max_window_seconds=limits.max_window_seconds
+        )
         self._echoes = Echoes(
             self.members,
             lambda: self.document,
             self.when_committed,
             partial(self._rebuild, afterwards=_nothing),
         )
-        self._held = HeldUpdates(max_held_bytes)
+        self._held = HeldUpdates(limits.max_held_bytes)
         self._retries = Retries(
             self._held, self._standstill, partial(self._take_in, is_reply=False, was_held=True)
         )
         self._resync_asked: set[Member] = set()
         self._now_seconds = now_seconds
         self._owner = owner
+        self._limits = limits
+        self._is_full = is_full
+        self.denials = 0  # how often somebody was told that they may not
 
     # Members
 
@@ -155,7 +167,7 @@ class Room(YRoom):
             self._standstill.afterwards(partial(self._ask_stranger, member))
         else:
             self.members.add(member)
-            self._standstill.afterwards(partial(self._ask_for_missing, member))
+            self._standstill.afterwards(partial(self.ask_for_missing, member))
             self.presence.tell(member)
 
     def _admit(self, member: Member) -> None:
@@ -212,6 +224,12 @@ class Room(YRoom):
         return self._standstill.is_on or self._is_over
 
     @property
+    def full_reason(self) -> str | None:
+        """Why nothing more may be added to the document, if so."""
+        limit = self._limits.max_document_bytes
+        return f"the document has grown to {limit} bytes (max_document_bytes)" if self._is_full() else None
+
+    @property
     def relayable(self) -> set[int]:
         """Client ids whose edits others may bring (see gate)."""
         return self._ids.relayable
@@ -264,6 +282,7 @@ class Room(YRoom):
             relayable=() if was_held else self._ids.relayable,
             stale=frozenset() if was_held else self._stale_ids,
             is_stale=self._threshold.is_stale(member),
+            max_structs=self._limits.max_update_structs,
         )
         conclude = partial(self._conclude, member, update, is_reply, was_held)
         if len(update) > _LARGE_BYTES:
@@ -319,7 +338,7 @@ class Room(YRoom):
             intake = result()
         except StaleReplica:
             self._receive_stale(member, update, is_reply=is_reply)
-        except (MalformedBytes, ForeignClientId) as error:
+        except (MalformedBytes, TooManyStructs, ForeignClientId) as error:
             member.fail(error)
         else:
             if not was_held:
@@ -353,7 +372,7 @@ class Room(YRoom):
             self._hold(member, verdict.rest)
             if not is_reply and member in self.members and member not in self._resync_asked:
                 self._resync_asked.add(member)
-                self._ask_for_missing(member)
+                self.ask_for_missing(member)
 
     async def merge(self, author: Member, update: bytes) -> None:
         """Take in an update that was kept aside, as what its author would have written in this epoch.
@@ -374,7 +393,10 @@ class Room(YRoom):
             self._stale_ids -= self.document.contents.state.keys()
 
     def would_change(self, update: bytes) -> asyncio.Future[bool]:
-        """Whether the update holds anything that the document has not. Raises MalformedUpdate, RoomBusy."""
+        """Whether the update holds anything that the document has not.
+
+        Raises MalformedUpdate, TooManyStructs, RoomBusy.
+        """
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def compare(checked: asyncio.Future[UpdateShape]) -> None:
@@ -386,7 +408,9 @@ class Room(YRoom):
             else:
                 answer.set_result(self.document.contents.adds(checked.result()))
 
-        checked = self._owner.in_thread(partial(check_update, update), len(update))
+        checked = self._owner.in_thread(
+            partial(check_update, update, self._limits.max_update_structs), len(update)
+        )
         checked.add_done_callback(lambda checked: self._standstill.afterwards(partial(compare, checked)))
         return answer
 
@@ -394,7 +418,8 @@ class Room(YRoom):
         if member in self.members:
             self._held.add(member, update)
 
-    def _ask_for_missing(self, member: Member) -> None:
+    def ask_for_missing(self, member: Member) -> None:
+        """The member answers with what it has and the document has not."""
         self.members.send(member, self._question(), {})
 
     def _ask_stranger(self, member: Member) -> None:

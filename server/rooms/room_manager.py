@@ -27,6 +27,7 @@ from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.rooms.empty_rooms import EmptyRooms
 from server.rooms.gate import StaleReplica
+from server.rooms.limits import RoomLimits
 from server.rooms.loading import LoadedDocument, load_document
 from server.rooms.member import Member
 from server.rooms.memory_budget import MemoryBudget
@@ -80,8 +81,7 @@ class RoomManager(WebsocketServer):
         stale_updates: StaleUpdates,
         *,
         linger_seconds: float,
-        max_held_bytes: int,
-        max_window_seconds: float,
+        limits: RoomLimits,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
         memory: MemoryBudget = UNLIMITED,
@@ -92,8 +92,7 @@ class RoomManager(WebsocketServer):
         self._commits = commits
         self._compactor = compactor
         self._stale_updates = stale_updates
-        self._max_held_bytes = max_held_bytes
-        self._max_window_seconds = max_window_seconds
+        self._limits = limits
         self._short_jobs = ThreadPoolExecutor(1, "short jobs")
         self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
@@ -161,8 +160,8 @@ class RoomManager(WebsocketServer):
                 await self._load_document(name),
                 self._commits,
                 self,
-                max_held_bytes=self._max_held_bytes,
-                max_window_seconds=self._max_window_seconds,
+                limits=self._limits,
+                is_full=partial(self._is_full, key),
                 now_seconds=self._now_seconds,
             )
             self.rooms[key] = room
@@ -297,6 +296,9 @@ class RoomManager(WebsocketServer):
         """Do this in another thread: there is one for what takes long, and one that never waits for that."""
         thread = self._long_jobs if size_bytes > _LONG_JOB_BYTES else self._short_jobs
         return asyncio.get_running_loop().run_in_executor(thread, job)
+
+    def _is_full(self, key: str) -> bool:
+        return self._memory.stored_bytes(key) >= self._limits.max_document_bytes
 
     def _is_deserted(self, room: Room) -> bool:
         key = room.name.canonical

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from auth.grants import Action, Grant
+from auth.grants import Action, Grant, Role
 from crdt_store.group_commit import GroupCommit
+from server.access.identity import Identity
+from server.access.writing import write_action
+from server.limits.connections import Admission
 from server.protocol.closing import CloseCode
+from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import (
@@ -24,7 +28,9 @@ from server.protocol.yjs_messages import (
     read_frame,
 )
 from server.rooms.gate import ForeignClientId, StaleReplica
+from server.rooms.names import RoomName
 from server.rooms.room import Room, RoomBusy
+from server.transport.shown_user import shown_user
 from server.transport.socket import Socket
 
 
@@ -38,6 +44,8 @@ class Pause:
     COSTLY = 16  # what it did took the room's time
     LAGGING = 32  # it has not read what it was sent: asking for more would not help
     IN_THREAD = 64  # something that it sent is looked at in another thread
+    THROTTLED = 128  # it, or its user, sends more than may be sent
+    RIGHTS = 256  # what it may do has changed, and is being looked up
 
 
 _LAGGING: Final = Pause.LAGGING
@@ -45,6 +53,12 @@ _MAX_TURN_BYTES = 64 * 1024
 _MESSAGE_COST_BYTES = 512
 _MESSAGES_PER_RELEASE = 64
 """A client's share of one turn: so many bytes, a message counted as if it had these more; some milliseconds."""
+
+_NO_STRUCTS = b"\0"
+"""How an update begins that only deletes."""
+
+_DENIAL_MESSAGES = 100
+"""What is refused counts as so many messages: who goes on regardless is slowed down, then closed."""
 
 _MAX_UNANSWERED = 16
 """Questions of one client that may wait for a commit; then it is not read until they are answered."""
@@ -65,6 +79,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_admission",
         "_commits",
         "_costly_until",
         "_grant",
@@ -78,29 +93,38 @@ class Connection:
         "_turn",
         "_turn_bytes",
         "_unanswered",
+        "_write",
+        "identity",
         "lagging_sweeps",
         "quiet_sweeps",
+        "shown_user",
         "silent_sweeps",
+        "throttled_sweeps",
         "user_id",
-        "user_name",
+        "was_throttled",
     )
 
     def __init__(
         self,
-        user_id: int,
-        user_name: str,
-        grant: Grant,
+        identity: Identity,
+        role: Role,
         room: Room,
         limits: ConnectionLimits,
         commits: GroupCommit,
+        admission: Admission,
         on_gone: Callable[["Connection"], None],
     ) -> None:
-        self.user_id = user_id
-        self.user_name = user_name
+        self.identity = identity
+        self.user_id = identity.user_id
+        self.shown_user = shown_user(identity)
         self.silent_sweeps = 0  # for so many nothing was heard,
         self.quiet_sweeps = 0  # nothing was sent,
-        self.lagging_sweeps = 0  # and the client has been behind
-        self._grant = grant
+        self.lagging_sweeps = 0  # the client has been behind,
+        self.throttled_sweeps = 0  # and it sent more than it may
+        self.was_throttled = False
+        self._grant = Grant(role)
+        self._write = write_action(room.name.kind)
+        self._admission = admission
         self._room = room
         self._limits = limits
         self._commits = commits
@@ -146,6 +170,25 @@ class Connection:
         if self._turn_bytes > _MAX_TURN_BYTES and not self._pauses & Pause.TURN:
             self._pause(Pause.TURN)
             loop.call_soon(self._release, Pause.TURN)
+        self._spend(1, now)
+
+    def _spend(self, messages: int, now: float) -> None:
+        wait_seconds = self._admission.spend(messages, now)
+        if wait_seconds and not self._pauses & Pause.THROTTLED:
+            self._throttle(wait_seconds)
+
+    def _throttle(self, wait_seconds: float) -> None:
+        self.was_throttled = True
+        self._pause(Pause.THROTTLED)
+        asyncio.get_running_loop().call_later(wait_seconds, self._end_throttle)
+
+    def _end_throttle(self) -> None:
+        """What came before the socket stood still counted too."""
+        wait_seconds = self._admission.spend(0, asyncio.get_running_loop().time())
+        if wait_seconds:
+            self._throttle(wait_seconds)
+        else:
+            self._release(Pause.THROTTLED)
 
     def on_text(self, message: str) -> None:
         """This protocol is binary."""
@@ -199,10 +242,12 @@ class Connection:
         if until == self._costly_until:
             self._release(Pause.COSTLY)
 
-    def fail(self, error: MalformedBytes | ForeignClientId) -> None:
+    def fail(self, error: MalformedBytes | ForeignClientId | TooManyStructs) -> None:
         """End the connection for what the client has sent."""
         if isinstance(error, ForeignClientId):
             self.refuse(CloseCode.FORBIDDEN, str(error))
+        elif isinstance(error, TooManyStructs):
+            self.refuse(CloseCode.MESSAGE_TOO_BIG, str(error))
         else:
             self.close(CloseCode.MALFORMED, str(error))
 
@@ -240,7 +285,7 @@ class Connection:
         try:
             self._room.answer_sync(self, question.state_vector)
         except StaleReplica as stale:
-            if not self._grant.allows(Action.WRITE):
+            if not self._grant.allows(self._write):
                 self.refuse(CloseCode.HISTORY_CHANGED, str(stale))
         else:
             self._await_commit()
@@ -249,8 +294,10 @@ class Connection:
         room = self._room
         if not room.name.has_document:
             reason = f"{room.name} has no document"
-        elif not self._grant.allows(Action.WRITE):
+        elif not self._grant.allows(self._write):
             reason = f"the role {self._grant.role.name.lower()} may not write"
+        elif update.data[:1] != _NO_STRUCTS and (full_reason := room.full_reason) is not None:
+            reason = full_reason
         else:
             room.receive_update(self, update.data, is_reply=update.is_reply)
             if self._commits.saturated and not self._pauses & Pause.DISK:
@@ -268,14 +315,16 @@ class Connection:
         try:
             if would_change.result():
                 self._deny(reason)
-        except MalformedBytes as error:
+        except (MalformedBytes, TooManyStructs) as error:
             self.fail(error)
         except RoomBusy:  # it is over, and so is this connection
             return
         self._release(Pause.IN_THREAD)
 
     def _deny(self, reason: str) -> None:
-        self.deliver(Frame(permission_denied(reason)))
+        self._room.denials += 1
+        self.warn(reason)
+        self._spend(_DENIAL_MESSAGES, asyncio.get_running_loop().time())
 
     def _await_commit(self) -> None:
         self._unanswered += 1
@@ -297,11 +346,42 @@ class Connection:
         """A y-sweet client waits for word that its changes are safe, and takes 3 s of silence for the end."""
         return self._pending_statuses > 0
 
+    # Rights
+
+    def await_role(self) -> None:
+        """Take nothing more until `set_role`."""
+        self._pause(Pause.RIGHTS)
+
+    def set_role(self, role: Role) -> None:
+        """From the next message on. Who may write from now on is asked for what it wrote before."""
+        if role < Role.VIEWER:
+            self.refuse(CloseCode.FORBIDDEN, "you have no role in this room any more")
+            return
+        might_write = self._grant.allows(self._write)
+        self._grant = Grant(role)
+        if self._grant.allows(self._write) and not might_write and self._socket is not None:
+            self._room.ask_for_missing(self)
+        self._release(Pause.RIGHTS)
+
+    def renew(self, identity: Identity) -> None:
+        """The same user has shown a fresh token: it counts from now on."""
+        self.identity = identity
+        self.shown_user = shown_user(identity)
+
+    @property
+    def room_name(self) -> RoomName:
+        """Where it is."""
+        return self._room.name
+
     # State
+
+    def warn(self, reason: str) -> None:
+        """Say what is wrong in the protocol's own words."""
+        self.deliver(Frame(permission_denied(reason)))
 
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Say why in the protocol's own words, then close."""
-        self._deny(reason)
+        self.warn(reason)
         self.close(code, reason)
 
     def end_if_stale(self) -> None:
@@ -325,6 +405,11 @@ class Connection:
     def is_paused(self) -> bool:
         """Whether silence says nothing about the client, since it is not read."""
         return bool(self._pauses)
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether it is not read now because it sent too much."""
+        return bool(self._pauses & Pause.THROTTLED)
 
     @property
     def is_lagging(self) -> bool:
@@ -357,5 +442,6 @@ class Connection:
         if self._socket is not None:
             self._socket = None
             self._inbox.clear()
+            self._admission.leave()
             self._room.leave(self)
             self._on_gone(self)

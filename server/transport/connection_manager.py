@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable, Container
 
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
@@ -14,6 +15,10 @@ SWEEP_SECONDS = 2.0
 STALE_SWEEPS = 5
 """A client of an earlier epoch that owes us its copy may be silent for so many; then it is sent away."""
 
+_TOO_MANY = (
+    "too many messages for too long"
+    " (max_messages_per_second_per_connection, max_messages_per_second_per_user)"
+)
 _KEEPALIVE_FRAME = Frame(KEEPALIVE)
 
 
@@ -21,12 +26,23 @@ class ConnectionManager:
     """Counts sweeps, not time, so that a stall of this process is not taken for one of the clients'."""
 
     def __init__(
-        self, *, keepalive_seconds: float, silence_close_seconds: float, lagging_close_seconds: float
+        self,
+        *,
+        keepalive_seconds: float,
+        silence_close_seconds: float,
+        lagging_close_seconds: float,
+        throttled_close_seconds: float,
+        leeway_seconds: float,
+        now_seconds: Callable[[], float],
     ) -> None:
+        """`leeway_seconds`: for how long after its `exp` a token still counts, by the clock `now_seconds`."""
         self._connections: set[Connection] = set()
         self._quiet_sweeps = max(1, math.floor(keepalive_seconds / SWEEP_SECONDS) - 1)
         self._silent_sweeps = math.ceil(silence_close_seconds / SWEEP_SECONDS)
         self._lagging_sweeps = math.ceil(lagging_close_seconds / SWEEP_SECONDS)
+        self._throttled_sweeps = math.ceil(throttled_close_seconds / SWEEP_SECONDS)
+        self._leeway_seconds = leeway_seconds
+        self._now_seconds = now_seconds
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -34,10 +50,15 @@ class ConnectionManager:
     def add(self, connection: Connection) -> None:
         """Watch over it until it is removed."""
         self._connections.add(connection)
+        self._watch_expiry(connection, self._now_seconds())
 
     def remove(self, connection: Connection) -> None:
         """It has closed."""
         self._connections.discard(connection)
+
+    def of_users(self, user_ids: Container[int] | None) -> list[Connection]:
+        """The connections of these users; None: all."""
+        return [each for each in self._connections if user_ids is None or each.user_id in user_ids]
 
     async def run(self) -> None:
         """Sweep for as long as the server runs."""
@@ -47,8 +68,23 @@ class ConnectionManager:
 
     def sweep(self) -> None:
         """Look at every connection once."""
+        now = self._now_seconds()
         for connection in tuple(self._connections):
+            self._watch_expiry(connection, now)
             self._sweep(connection)
+
+    def _watch_expiry(self, connection: Connection, now: float) -> None:
+        """Be there in time, if its token ends before the next sweep."""
+        left_seconds = self._left_seconds(connection, now)
+        if left_seconds < 2 * SWEEP_SECONDS:
+            asyncio.get_running_loop().call_later(max(0.0, left_seconds), self._end_if_expired, connection)
+
+    def _end_if_expired(self, connection: Connection) -> None:
+        if self._left_seconds(connection, self._now_seconds()) <= 0:
+            connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired: come back with a fresh one")
+
+    def _left_seconds(self, connection: Connection, now: float) -> float:
+        return connection.identity.principal.expires_at_seconds + self._leeway_seconds - now
 
     def _sweep(self, connection: Connection) -> None:
         if connection.is_lagging:
@@ -56,6 +92,7 @@ class ConnectionManager:
             if connection.lagging_sweeps >= self._lagging_sweeps:
                 connection.close(CloseCode.TRY_AGAIN_LATER, "too slow to read what it was sent")
             return
+        self._judge_throttle(connection)
         connection.quiet_sweeps += 1
         if connection.quiet_sweeps >= self._quiet_sweeps or connection.awaits_status:
             connection.deliver(_KEEPALIVE_FRAME)
@@ -68,3 +105,12 @@ class ConnectionManager:
             connection.abort()
         elif connection.silent_sweeps >= self._silent_sweeps // 2:
             connection.ping()
+
+    def _judge_throttle(self, connection: Connection) -> None:
+        """Who had to be slowed down all the time is told, then closed."""
+        connection.throttled_sweeps = connection.throttled_sweeps + 1 if connection.was_throttled else 0
+        connection.was_throttled = connection.is_throttled
+        if connection.throttled_sweeps >= self._throttled_sweeps:
+            connection.close(CloseCode.TRY_AGAIN_LATER, _TOO_MANY)
+        elif connection.throttled_sweeps == max(1, self._throttled_sweeps // 2):
+            connection.warn(_TOO_MANY)

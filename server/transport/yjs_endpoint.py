@@ -2,22 +2,29 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from starlette.websockets import WebSocket
 
-from auth.grants import Action, Grant, granted_role
-from auth.tokens import InvalidToken, TokenIssuer
+from auth.grants import Action, Grant, Role
+from auth.verifying import InvalidToken, KeysUnavailable
 from crdt_store.group_commit import GroupCommit
 from crdt_store.update_log import LogUnavailable
-from crdt_store.users import UserDirectory
+from server.access.doorkeeper import Doorkeeper
+from server.access.identity import Identity
+from server.access.writing import write_action
+from server.limits.addresses import address_of
+from server.limits.connections import Admission, ConnectionCounts
+from server.limits.gate import Gate
+from server.limits.too_many import TooMany
 from server.protocol.closing import CloseCode
 from server.protocol.yjs_messages import permission_denied
-from server.rooms.names import BadRoomName, parse_room_name
+from server.rooms.names import BadRoomName, RoomName, parse_room_name
+from server.rooms.room import Room
 from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomsFull, RoomUnavailable
 from server.settings import Settings
 from server.transport.connection import Connection, ConnectionLimits
 from server.transport.connection_manager import ConnectionManager
+from server.transport.live_access import LiveAccess
 from server.transport.open_socket import open_socket
 from server.transport.socket import NOBODY
 
@@ -41,73 +48,84 @@ class YjsEndpoint:
     def __init__(
         self,
         settings: Settings,
-        tokens: TokenIssuer,
-        users: UserDirectory,
+        doorkeeper: Doorkeeper,
         rooms: RoomManager,
         connections: ConnectionManager,
         commits: GroupCommit,
-        now_seconds: Callable[[], float],
+        gate: Gate,
+        counts: ConnectionCounts,
+        live_access: LiveAccess,
     ) -> None:
         self._settings = settings
-        self._tokens = tokens
-        self._users = users
+        self._doorkeeper = doorkeeper
         self._rooms = rooms
         self._connections = connections
         self._commits = commits
-        self._now_seconds = now_seconds
+        self._gate = gate
+        self._counts = counts
+        self._live_access = live_access
         self._limits = ConnectionLimits(settings.max_awareness_bytes, settings.max_outbox_bytes)
 
-    async def __call__(self, websocket: WebSocket) -> None:
-        """Serve one client; returns when its connection needs this task no more."""
+    async def __call__(self, websocket: WebSocket, room: str) -> None:
+        """Serve one client of that room; returns when its connection needs this task no more."""
         try:
-            await self._admit(websocket)
+            await self._admit(websocket, room)
         except Refusal as refusal:
             await self._refuse(websocket, refusal)
 
-    async def _admit(self, websocket: WebSocket) -> None:
-        settings = self._settings
+    async def _admit(self, websocket: WebSocket, room_text: str) -> None:
+        changes = self._live_access.changes
         try:
-            principal = self._tokens.verify(token_of(websocket), now_seconds=self._now_seconds())
+            identity, name = await self._identify(websocket, room_text)
+            role = await self._doorkeeper.role_in(identity, name)
+            grant = Grant(role)
+            if not grant.allows(Action.READ):
+                raise Refusal(CloseCode.FORBIDDEN, "no access to this room")
+            may_create = self._settings.create_files and grant.allows(write_action(name.kind))
+            self._gate.check_join(identity.user_id)
+            admission = self._counts.enter(identity.user_id, address_of(websocket.scope))
+            try:
+                async with self._rooms.visit(name, may_create=may_create) as room:
+                    connection = self._connect(identity, role, room, admission)
+                    socket = await open_socket(
+                        websocket,
+                        connection,
+                        max_message_bytes=self._settings.max_message_bytes,
+                        subprotocol=_offered_subprotocol(websocket),
+                    )
+                    self._connections.add(connection)
+                    connection.start(socket)
+            except BaseException:
+                admission.leave()
+                raise
+        except KeysUnavailable as error:
+            raise Refusal(CloseCode.TRY_AGAIN_LATER, str(error)) from error
         except InvalidToken as error:
+            self._gate.note_refused(address_of(websocket.scope))
             raise Refusal(CloseCode.UNAUTHORIZED, str(error)) from error
-        try:
-            name = parse_room_name(
-                websocket.path_params["room"], plain_names_workspace_id=settings.plain_names_workspace_id
-            )
-        except BadRoomName as error:
+        except (BadRoomName, NoSuchRoom) as error:
             raise Refusal(CloseCode.NOT_FOUND, str(error)) from error
-        grant = Grant(granted_role(principal.grants, name.aliases))
-        if not grant.allows(Action.READ):
-            raise Refusal(CloseCode.FORBIDDEN, "the token gives no access to this room")
-        may_create = settings.create_files and grant.allows(Action.WRITE)
-        try:
-            user_id = await self._users.id_of(principal.issuer, principal.subject, principal.name)
-            async with self._rooms.visit(name, may_create=may_create) as room:
-                connection = Connection(
-                    user_id,
-                    principal.name,
-                    grant,
-                    room,
-                    self._limits,
-                    self._commits,
-                    self._connections.remove,
-                )
-                socket = await open_socket(
-                    websocket,
-                    connection,
-                    max_message_bytes=settings.max_message_bytes,
-                    subprotocol=_offered_subprotocol(websocket),
-                )
-                self._connections.add(connection)
-                connection.start(socket)
-        except NoSuchRoom as error:
-            raise Refusal(CloseCode.NOT_FOUND, str(error)) from error
-        except RoomsFull as error:
+        except (RoomsFull, TooMany) as error:
             raise Refusal(CloseCode.TRY_AGAIN_LATER, str(error)) from error
         except (RoomUnavailable, LogUnavailable) as error:
             logger.warning("refusing a client: %s", error)
             raise Refusal(CloseCode.INTERNAL_ERROR, "the document cannot be opened now") from error
+        if changes != self._live_access.changes:  # its rights may have been looked up before the change
+            self._live_access.changed(frozenset((identity.user_id,)))
         await socket.detach()
+
+    async def _identify(self, websocket: WebSocket, room_text: str) -> tuple[Identity, RoomName]:
+        plain_names = self._settings.plain_names_workspace_id
+        ticket = websocket.query_params.get("ticket")
+        if ticket is not None:
+            name = parse_room_name(room_text, plain_names_workspace_id=plain_names)
+            return await self._doorkeeper.redeem(ticket, name), name
+        identity = await self._doorkeeper.identify(token_of(websocket))
+        return identity, parse_room_name(room_text, plain_names_workspace_id=plain_names)
+
+    def _connect(self, identity: Identity, role: Role, room: Room, admission: Admission) -> Connection:
+        on_gone = self._connections.remove
+        return Connection(identity, role, room, self._limits, self._commits, admission, on_gone)
 
     async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
         socket = await open_socket(

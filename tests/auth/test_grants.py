@@ -30,3 +30,25 @@ def test_only_editors_write_and_nobody_without_a_role_reads() -> None:
 def test_an_unknown_role_is_named() -> None:
     with pytest.raises(ValueError, match="no role 'god'"):
         Role.parse("god")
+
+
+def test_a_pattern_of_many_stars_takes_no_time() -> None:
+    name = "workspace:1/" + "a" * 512
+    assert granted_role({"*a" * 300 + "*b": Role.ADMIN}, (name,)) is Role.NONE
+    assert granted_role({"*a" * 300 + "*": Role.ADMIN}, (name,)) is Role.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("*b*", "abc", True),
+        ("a*b*c", "a-c-b-c", True),
+        ("a*b*c", "a-c-b", False),
+        ("a**", "a", True),
+        ("", "a", False),
+    ],
+)
+def test_stars_stand_for_anything_once(pattern: str, name: str, matches: bool) -> None:
+    assert (granted_role({pattern: Role.VIEWER}, (name,)) is Role.VIEWER) == matches

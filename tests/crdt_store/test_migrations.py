@@ -253,6 +253,30 @@ def test_nothing_is_downgraded_that_the_older_tables_cannot_keep(place: Place, c
     assert place.dump() == before
 
 
+@pytest.mark.parametrize(
+    ("table", "insert"),
+    [
+        ("projects", "INSERT INTO projects (name, created_at, created_by) VALUES ('p', '2026-01-01', 1)"),
+        ("memberships", "INSERT INTO memberships VALUES ('chat:1', 1, 0, 1, '2026-01-01')"),
+        (
+            "revocations",
+            "INSERT INTO revocations (user_id, before_ms, revoked_by, revoked_at_ms) VALUES (1, 0, 1, 0)",
+        ),
+    ],
+)
+def test_no_room_and_no_token_is_opened_by_a_downgrade(place: Place, table: str, insert: str) -> None:
+    def downgrade(connection: Connection) -> None:
+        command.downgrade(alembic_config(connection), "0002")
+
+    place.execute(
+        "INSERT INTO users (issuer, subject, name, created_at) VALUES ('i', 's', 'Ada', '2026-01-01')", insert
+    )
+    before = place.dump()
+    with pytest.raises(RuntimeError, match=f"there are 1 {table}"):
+        on(place.url, downgrade)
+    assert place.dump() == before
+
+
 def test_the_command_line_sees_no_difference(place: Place, empty_place: Place) -> None:
     def alembic(*arguments: str, place: Place) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from server.protocol.update_shape import _UpdateWalk
+from server.protocol.update_shape import CLOCK_LIMIT, _UpdateWalk
 from server.protocol.varint import buf, read_buf, read_var_uint, var_uint
 
 Id = tuple[int, int]
@@ -111,7 +111,7 @@ def _parse_piece(data: bytes, position: int) -> tuple[Piece, int]:
             if info & 0x20:
                 piece.parent_sub, position = read_buf(data, position)
     start = position
-    walk = _UpdateWalk(data)
+    walk = _UpdateWalk(data, CLOCK_LIMIT)
     read = walk._string(position) if info & 0x1F == 4 else walk._content(info, position)
     piece.length, position = read
     piece.content = data[start:position]

@@ -79,18 +79,24 @@ def test_a_denial_is_what_stock_clients_print() -> None:
     ("state", "stamped"),
     [
         (b'{"cursor":1}', b'{"cursor":1}'),
-        (b'{"user":{"name":"alice"}}', b'{"user":{"name":"alice"}}'),
-        (b'{"user":{"name":"bob","color":"#f00"}}', b'{"user":{"name":"alice","color":"#f00"}}'),
-        (b'{"user":"bob"}', b'{"user":{"name":"alice"}}'),
-        (b'{"user":{}}', b'{"user":{"name":"alice"}}'),
-        (rb'{"user":{"tag":"\ud83d"}}', rb'{"user":{"tag":"\ud83d","name":"alice"}}'),
+        (b'{"user":{"id":1,"name":"alice"}}', b'{"user":{"id":1,"name":"alice"}}'),
+        (b'{"user":{"name":"bob","color":"#f00"}}', b'{"user":{"color":"#f00","id":1,"name":"alice"}}'),
+        (b'{"user":{"avatar":"https://x","agent":{},"id":2}}', b'{"user":{"id":1,"name":"alice"}}'),
+        (b'{"user":"bob"}', b'{"user":{"id":1,"name":"alice"}}'),
+        (b'{"user":{}}', b'{"user":{"id":1,"name":"alice"}}'),
+        (rb'{"user":{"tag":"\ud83d"}}', rb'{"user":{"tag":"\ud83d","id":1,"name":"alice"}}'),
     ],
 )
 def test_a_claimed_user_is_who_the_token_says(state: bytes, stamped: bytes) -> None:
-    assert stamp_user(state, "alice") == stamped
+    assert stamp_user(state, {"id": 1, "name": "alice"}) == stamped
+
+
+def test_a_colour_of_the_token_goes_before_the_clients() -> None:
+    shown = {"id": 1, "name": "alice", "color": "#00f"}
+    assert stamp_user(b'{"user":{"color":"#f00"}}', shown) == b'{"user":{"color":"#00f","id":1,"name":"alice"}}'
 
 
 @pytest.mark.parametrize("state", [b"", b"{", b"[]", b"5", b'{"x":NaN}', b'{"x":Infinity}', b"[" * 100_000])
 def test_a_state_that_would_break_readers_is_malformed(state: bytes) -> None:
     with pytest.raises(MalformedAwareness):
-        stamp_user(state, "alice")
+        stamp_user(state, {"name": "alice"})

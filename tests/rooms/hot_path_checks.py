@@ -14,12 +14,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from auth.grants import Grant, Role
+from auth.grants import Role
+from auth.principals import Principal
 from crdt_store.group_commit import GroupCommit
 from crdt_store.journal import Journal
 from crdt_store.memory import MemoryUpdateLog
 from crdt_store.update_log import Row
+from server.access.identity import Identity
 from server.engine.document import Document
+from server.limits.connections import ConnectionCounts
 from server.protocol.awareness_codec import AwarenessEntry, write_entries
 from server.protocol.contents import Contents
 from server.protocol.merge_updates import merge_consecutive
@@ -33,11 +36,12 @@ from server.rooms.loading import LoadedDocument
 from server.rooms.presence import Presence
 from server.rooms.room import Room
 from server.rooms.roster import Roster
+from server.settings import Settings
 from server.transport.connection import Connection, ConnectionLimits
 from server.transport.outbox import Outbox, Slices
 from server.transport.picows_socket import PicowsSocket
 from tests.engine.typing_authors import typed
-from tests.rooms.opened_rooms import Visitor, file
+from tests.rooms.opened_rooms import ROOM_LIMITS, Visitor, file
 
 REPEATS = 100
 MEMBERS = 100
@@ -207,8 +211,8 @@ async def open_room() -> AsyncIterator[tuple[Room, GroupCommit]]:
             LoadedDocument(Document()),
             commits,
             Owner(),
-            max_held_bytes=2**16,
-            max_window_seconds=0,
+            limits=ROOM_LIMITS,
+            is_full=lambda: False,
             now_seconds=lambda: 1_700_000_000.0,
         )
         yield room, commits
@@ -258,10 +262,18 @@ async def connect(room: Room, commits: GroupCommit, count: int) -> list[Connecti
     """So many members, from the connection down to where the kernel begins."""
     slices, sockets = Slices(), set[Any]()
     limits = ConnectionLimits(max_awareness_bytes=2**16, max_outbox_bytes=2**22)
+    counts = ConnectionCounts(Settings())
     connections = []
     for user_id in range(1, count + 1):
+        principal = Principal("here", str(user_id), "alice", expires_at_seconds=1e10, grants=None)
         connection = Connection(
-            user_id, "alice", Grant(Role.EDITOR), room, limits, commits, lambda connection: None
+            Identity(user_id, principal),
+            Role.EDITOR,
+            room,
+            limits,
+            commits,
+            counts.enter(user_id, "here"),
+            lambda connection: None,
         )
         connection.start(
             PicowsSocket(

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -16,10 +17,15 @@ from crdt_store.stale_updates import StaleUpdates
 from crdt_store.update_log import Snapshot, UpdateLog
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
+from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget
 from server.rooms.names import RoomName, parse_room_name
 from server.rooms.room import Room
 from server.rooms.room_manager import RoomManager
+
+ROOM_LIMITS = RoomLimits(
+    max_document_bytes=2**30, max_update_structs=10**6, max_held_bytes=2**16, max_window_seconds=0
+)
 
 
 @dataclass(eq=False)
@@ -27,7 +33,7 @@ class Visitor:
     """A member of a room."""
 
     user_id: int = 1
-    user_name: str = "alice"
+    shown_user: dict[str, Any] = field(default_factory=lambda: {"name": "alice"})
     closed: list[CloseCode] = field(default_factory=list)
 
     def deliver(self, frame: Frame) -> bool:
@@ -75,8 +81,7 @@ async def room_manager(
             compactor,
             StaleUpdates(database, max_bytes=1),
             linger_seconds=linger_seconds,
-            max_held_bytes=2**16,
-            max_window_seconds=0,
+            limits=ROOM_LIMITS,
             now_seconds=time.time,
             memory=memory,
         ) as rooms,

@@ -19,7 +19,7 @@ from server.rooms.loading import LoadedDocument
 from server.rooms.room import Room, RoomBusy
 from server.rooms.roster import Roster
 from server.rooms.standstill import Standstill
-from tests.rooms.opened_rooms import Visitor, file
+from tests.rooms.opened_rooms import ROOM_LIMITS, Visitor, file
 from tests.wire.client import Writer
 
 LARGE = 9_000
@@ -69,8 +69,8 @@ async def a_room(stale_ids: frozenset[int] = frozenset()) -> AsyncIterator[tuple
                 loaded,
                 commits,
                 owner,
-                max_held_bytes=2**16,
-                max_window_seconds=0,
+                limits=ROOM_LIMITS,
+                is_full=lambda: False,
                 now_seconds=lambda: 0.0,
             ),
             owner,

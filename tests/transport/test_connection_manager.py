@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from auth.principals import Principal
+from server.access.identity import Identity
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import KEEPALIVE
 from server.transport.connection_manager import SWEEP_SECONDS, ConnectionManager
+
+IDENTITY = Identity(1, Principal("here", "alice", "alice", expires_at_seconds=1e9, grants=None))
 
 
 @dataclass(eq=False)
@@ -16,6 +20,11 @@ class Client:
     lagging_sweeps: int = 0
     quiet_sweeps: int = 0
     silent_sweeps: int = 0
+    throttled_sweeps: int = 0
+    was_throttled: bool = False
+    is_throttled: bool = False
+    user_id: int = 1
+    identity: Identity = IDENTITY
     is_lagging: bool = False
     is_paused: bool = False
     awaits_status: bool = False
@@ -40,10 +49,20 @@ class Client:
     def close(self, code: CloseCode, reason: str) -> None:
         self.done.append(code)
 
+    def warn(self, reason: str) -> None:
+        self.done.append("warn")
+
 
 def sweep(client: Client, seconds: float) -> list[object]:
     """What happens to the client within that time."""
-    manager = ConnectionManager(keepalive_seconds=20, silence_close_seconds=25, lagging_close_seconds=60)
+    manager = ConnectionManager(
+        keepalive_seconds=20,
+        silence_close_seconds=25,
+        lagging_close_seconds=60,
+        throttled_close_seconds=60,
+        leeway_seconds=0,
+        now_seconds=lambda: 0.0,
+    )
     connection: Any = client
     manager.add(connection)
     for _ in range(int(seconds / SWEEP_SECONDS)):
@@ -81,3 +100,16 @@ def test_silence_of_a_client_that_is_not_read_says_nothing() -> None:
 def test_who_stays_behind_is_closed_in_a_way_that_lets_it_return() -> None:
     assert sweep(Client(is_lagging=True), 58) == []
     assert sweep(Client(is_lagging=True), 60) == [CloseCode.TRY_AGAIN_LATER]
+
+
+def test_who_is_slowed_down_at_every_sweep_is_told_and_then_closed() -> None:
+    flooder = Client(was_throttled=True, is_throttled=True, is_paused=True)
+    assert sweep(flooder, 28).count("warn") == 0
+    assert sweep(flooder, 2).count("warn") == 1
+    assert sweep(flooder, 30)[-1] == CloseCode.TRY_AGAIN_LATER
+
+
+def test_who_is_slowed_down_now_and_then_is_not_told() -> None:
+    client = Client(was_throttled=True)
+    assert "warn" not in sweep(client, 20)
+    assert client.throttled_sweeps == 0

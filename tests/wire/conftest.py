@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from uvicorn import Server
 
 from auth.grants import Role
-from auth.tokens import TokenIssuer
+from auth.minting import TokenMinter
 from crdt_store.engine import Database
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
-from server.app import create_app, token_issuer
+from server.app import create_app
 from server.settings import Settings
+from server.token_settings import token_minter
 from server.web_server import uvicorn_config
 from tests.wire.client import WireClient, open_client
 
@@ -27,7 +28,7 @@ ROOM = "workspace:1/notes.md"
 class RunningServer:
     """A server that listens; clients opened through it are closed with it."""
 
-    def __init__(self, app: FastAPI, url: str, tokens: TokenIssuer, clients: AsyncExitStack) -> None:
+    def __init__(self, app: FastAPI, url: str, tokens: TokenMinter, clients: AsyncExitStack) -> None:
         self.app = app
         self.url = url
         self.tokens = tokens
@@ -61,7 +62,7 @@ async def run_server(
                     await anyio.sleep(0.005)
             port = server.servers[0].sockets[0].getsockname()[1]
             async with AsyncExitStack() as clients:
-                yield RunningServer(app, f"ws://127.0.0.1:{port}", token_issuer(settings), clients)
+                yield RunningServer(app, f"ws://127.0.0.1:{port}", token_minter(settings), clients)
         finally:
             server.should_exit = True
 

@@ -33,7 +33,7 @@ BAD_TOKENS = {
         {"sub": "x", "exp": time.time() + 60}, "another secret, as long as the right one"
     ),
     "unsigned": jwt.encode(
-        {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60}, None, algorithm="none"
+        {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60}, "", algorithm="none"
     ),
     "other algorithm": jwt.encode(
         {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60},

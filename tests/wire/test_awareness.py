@@ -117,9 +117,14 @@ async def test_a_reconnect_before_the_old_socket_is_missed_takes_over(server: Ru
 
 async def test_nobody_speaks_under_anothers_name(server: RunningServer) -> None:
     alice, mallory = await server.client("alice"), await server.client("mallory")
-    await mallory.show(9, 1, b'{"user":{"name":"alice","color":"#f00"},"cursor":null}')
+    await mallory.show(
+        9,
+        1,
+        b'{"user":{"name":"alice","color":"#f00","id":1,"avatar":"https://a.example/a.png"},"cursor":null}',
+    )
     await alice.until(lambda: len(alice.awareness()) == 1)
     state = json.loads(alice.awareness()[0].state or b"")
+    assert state["user"].pop("id") > 0
     assert state == {"user": {"name": "mallory", "color": "#f00"}, "cursor": None}
 
 

@@ -257,7 +257,7 @@ async def test_who_joins_meanwhile_is_greeted_and_synced_afterwards(
 def cut(server: RunningServer, user_name: str) -> None:
     """As the sweep does to who does not read: who is paused is not heard, even if it says goodbye."""
     for member in open_room(server).members:
-        if member.user_name == user_name:
+        if member.shown_user["name"] == user_name:
             assert isinstance(member, Connection)
             member.abort()
 

@@ -1,7 +1,6 @@
 """Rooms open once, close when deserted, and keep what was written."""
 
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -15,11 +14,7 @@ from tests.wire.conftest import ROOM, RunningServer, run_server
 
 def rooms_of(server: RunningServer) -> RoomManager:
     """The server's Room Manager."""
-    route: Any = next(
-        route for route in server.app.router.routes if getattr(route, "path", "") == "/ws/{room:path}"
-    )
-    rooms = route.endpoint.__self__.target._rooms
-    assert isinstance(rooms, RoomManager)
+    rooms: RoomManager = server.app.state.rooms
     return rooms
 
 

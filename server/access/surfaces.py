@@ -1,0 +1,109 @@
+"""Every way to reach something, and what it takes: docs/permissions.md and the tests of permission go by it.
+
+A route that is not here fails a test.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from auth.grants import Action
+
+
+class Open(StrEnum):
+    """What takes no role anywhere."""
+
+    NO_TOKEN = "nobody needs a token"
+    ANY_TOKEN = "any valid token"
+
+
+class Surface(NamedTuple):
+    """`need` is an action in the room that is named; `but` says what else there is to it."""
+
+    need: Action | Open
+    but: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.need}; {self.but}" if self.but else str(self.need)
+
+
+_READ, _WRITE = Surface(Action.READ), Surface(Action.WRITE)
+_REPLACE, _ADMINISTER = Surface(Action.REPLACE), Surface(Action.ADMINISTER)
+_ANYBODY = Surface(Open.NO_TOKEN)
+
+YJS: Mapping[str, Surface] = {
+    "connecting": _READ,
+    "SyncStep1": _READ,
+    "SyncStep2 with nothing new": _READ,
+    "SyncStep2": Surface(Action.WRITE, "in a chat: write a message"),
+    "Update": Surface(Action.WRITE, "in a chat: write a message"),
+    "Awareness": Surface(Action.SHOW_PRESENCE),
+    "QueryAwareness": Surface(Action.SHOW_PRESENCE),
+    "SyncStatus (102)": _READ,
+}
+"""Messages on `/ws/{room}`."""
+
+
+def _members(of_all: str, of_one: str, but: str) -> dict[tuple[str, str], Surface]:
+    look, change = Surface(Action.READ, but), Surface(Action.ADMINISTER, but)
+    return {
+        ("GET", of_all): look,
+        ("POST", of_all): change,
+        ("PUT", of_one): change,
+        ("DELETE", of_one): change,
+    }
+
+
+_OR_SERVER = "or administer `global`"
+
+HTTP: Mapping[tuple[str, str], Surface] = {
+    ("GET", "/"): _ANYBODY,
+    ("GET", "/api/health"): _ANYBODY,
+    ("GET", "/api/limits"): _ANYBODY,
+    ("GET", "/api/docs"): _ANYBODY,
+    ("GET", "/api/openapi.json"): _ANYBODY,
+    ("GET", "/api/dev/token"): Surface(Open.NO_TOKEN, "in development only, from this machine"),
+    ("GET", "/api/me"): Surface(Open.ANY_TOKEN),
+    ("GET", "/api/roles/{room}"): _READ,
+    ("POST", "/api/tickets"): Surface(Action.READ, "in the room that it is for"),
+    ("GET", "/api/revocations"): Surface(Action.ADMINISTER, "in `global`"),
+    ("POST", "/api/revocations"): Surface(Open.ANY_TOKEN, "for others' tokens: administer `global`"),
+    ("GET", "/api/documents/{room}"): _READ,
+    ("DELETE", "/api/documents/{room}"): _REPLACE,
+    ("GET", "/api/copies/{room}"): _READ,
+    ("PUT", "/api/copies/{room}"): _REPLACE,
+    ("GET", "/api/stale-updates/{room}"): _REPLACE,
+    ("GET", "/api/stale-update/{stale_id}/{room}"): _REPLACE,
+    ("POST", "/api/stale-update/{stale_id}/{room}"): _REPLACE,
+    ("DELETE", "/api/stale-update/{stale_id}/{room}"): _REPLACE,
+    ("GET", "/api/quarantine/{room}"): _REPLACE,
+    ("GET", "/api/projects"): Surface(Open.ANY_TOKEN, "shows those where the caller has a role"),
+    ("POST", "/api/projects"): Surface(Open.ANY_TOKEN, "that lets its bearer be an admin of projects"),
+    ("GET", "/api/projects/{id}"): _READ,
+    ("PATCH", "/api/projects/{id}"): _ADMINISTER,
+    ("DELETE", "/api/projects/{id}"): _ADMINISTER,
+    ("GET", "/api/projects/{id}/workspaces"): _READ,
+    ("POST", "/api/projects/{id}/workspaces"): _WRITE,
+    ("GET", "/api/workspaces/{id}"): _READ,
+    ("PATCH", "/api/workspaces/{id}"): _ADMINISTER,
+    ("DELETE", "/api/workspaces/{id}"): _ADMINISTER,
+    ("GET", "/api/projects/{id}/chats"): _READ,
+    ("POST", "/api/projects/{id}/chats"): _WRITE,
+    ("GET", "/api/chats/{id}"): _READ,
+    ("PATCH", "/api/chats/{id}"): _ADMINISTER,
+    ("DELETE", "/api/chats/{id}"): _ADMINISTER,
+    **_members("/api/projects/{id}/members", "/api/projects/{id}/members/{user_id}", _OR_SERVER),
+    **_members("/api/workspaces/{id}/members", "/api/workspaces/{id}/members/{user_id}", _OR_SERVER),
+    **_members("/api/chats/{id}/members", "/api/chats/{id}/members/{user_id}", _OR_SERVER),
+    **_members("/api/members/{room}", "/api/member/{user_id}/{room}", _OR_SERVER),
+    **dict.fromkeys(
+        (
+            ("GET", "/api/global/members"),
+            ("POST", "/api/global/members"),
+            ("PUT", "/api/global/members/{user_id}"),
+            ("DELETE", "/api/global/members/{user_id}"),
+        ),
+        Surface(Action.ADMINISTER, "in `global`"),
+    ),
+}
+"""Routes by method and path; only those of development are not always there."""
