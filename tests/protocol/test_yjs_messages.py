@@ -93,7 +93,9 @@ def test_a_claimed_user_is_who_the_token_says(state: bytes, stamped: bytes) -> N
 
 def test_a_colour_of_the_token_goes_before_the_clients() -> None:
     shown = {"id": 1, "name": "alice", "color": "#00f"}
-    assert stamp_user(b'{"user":{"color":"#f00"}}', shown) == b'{"user":{"color":"#00f","id":1,"name":"alice"}}'
+    assert (
+        stamp_user(b'{"user":{"color":"#f00"}}', shown) == b'{"user":{"color":"#00f","id":1,"name":"alice"}}'
+    )
 
 
 @pytest.mark.parametrize("state", [b"", b"{", b"[]", b"5", b'{"x":NaN}', b'{"x":Infinity}', b"[" * 100_000])
