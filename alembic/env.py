@@ -7,11 +7,13 @@ from sqlalchemy import URL, Connection, create_engine
 from alembic import context
 from crdt_store.engine import database_path, postgres_dsn
 from crdt_store.postgres import run_in_transaction
-from crdt_store.tables import metadata
+from crdt_store.tables import is_compared, metadata
 
 
 def run(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+    context.configure(
+        connection=connection, target_metadata=metadata, render_as_batch=True, include_name=is_compared
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -12,6 +12,7 @@ from typing import ParamSpec, Self
 
 import anyio
 
+from crdt_store.effects import Effect
 from crdt_store.journal import Journal, Portion
 from crdt_store.pace import Pace
 from crdt_store.update_log import LogUnavailable, Row, Unconfirmed, UpdateLog
@@ -175,7 +176,10 @@ class GroupCommit:
     async def _flush(self, portions: Sequence[Portion]) -> None:
         if not portions:  # all that was waiting has failed meanwhile
             return
-        failure = await self._append([row for portion in portions for row in portion.rows])
+        failure = await self._append(
+            [row for portion in portions for row in portion.rows],
+            [effect for portion in portions for effect in portion.effects],
+        )
         if failure is None:
             for portion in portions:
                 self._commit(portion)
@@ -188,7 +192,7 @@ class GroupCommit:
         """A row that the log refuses must only cost its own document."""
         for index, portion in enumerate(portions):
             began = anyio.current_time()
-            failure = await self._append(portion.rows)
+            failure = await self._append(portion.rows, portion.effects)
             if failure is None:
                 self._commit(portion)
                 continue
@@ -198,10 +202,10 @@ class GroupCommit:
                 self._fail(untried, LogUnavailable("the store did not answer in time"))
                 return
 
-    async def _append(self, rows: list[Row]) -> LogUnavailable | None:
+    async def _append(self, rows: list[Row], effects: list[Effect]) -> LogUnavailable | None:
         """Append; return why it failed. Any other fault counts as the log's, or all saving would end."""
         try:
-            await self._log.append(rows)
+            await self._log.append(rows, effects)
         except LogUnavailable as error:
             logger.warning("%d rows were not stored: %s", len(rows), error)
             return error
@@ -218,6 +222,8 @@ class GroupCommit:
             return
         journal.commit(portion)
         self._release(portion.data_bytes)
+        for effect in portion.effects:
+            _call(effect.committed)
         _call(journal.on_committed, journal.committed)
         _call(self._on_stored, journal.document, portion.updates, portion.data_bytes)
 

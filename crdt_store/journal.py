@@ -1,8 +1,9 @@
 """What one open document has still to store, gathered into rows for the group commit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from crdt_store.effects import Effect
 from crdt_store.update_log import LogUnavailable, Row, Update
 
 MAX_ROW_BYTES = 2**20  # a row has more only if one update has
@@ -16,6 +17,7 @@ class Portion(NamedTuple):
     rows: list[Row]
     updates: int
     data_bytes: int
+    effects: list[Effect]
 
 
 class Journal:
@@ -46,10 +48,17 @@ class Journal:
         self._rows: list[_GrowingRow] = []
 
     def append(
-        self, data: bytes, *, author_id: int | None, client_ids: tuple[int, ...], received_at_ms: int
+        self,
+        data: bytes,
+        *,
+        author_id: int | None,
+        client_ids: tuple[int, ...],
+        received_at_ms: int,
+        effects: Sequence[Effect] = (),
     ) -> int:
         """Hand over an update, without waiting; it is stored when `committed` reaches the number returned.
 
+        Its `effects` are stored with it, after those of the updates before it.
         Raises LogUnavailable when the journal has failed or the group commit has ended.
         """
         if self.failure is not None:
@@ -60,6 +69,8 @@ class Journal:
         if not self._rows or not self._rows[-1].accepts(author_id, len(data)):
             self._rows.append(_GrowingRow(author_id))
         self._rows[-1].add(Update(data, received_at_ms), client_ids)
+        if effects:
+            self._rows[-1].effects.extend(effects)
         self.unsettled_bytes += len(data)
         self.submitted += 1
         return self.submitted
@@ -76,15 +87,17 @@ class Journal:
     def take(self, max_bytes: int, max_rows: int) -> Portion:
         """Remove the oldest rows: as many as the limits allow, at least one."""
         rows: list[Row] = []
+        effects: list[Effect] = []
         update_count = data_bytes = 0
         for following in self._rows[:max_rows]:
             if rows and data_bytes + following.data_bytes > max_bytes:
                 break
             rows.append(following.finish(self.document, self.epoch))
+            effects += following.effects
             update_count += len(following.updates)
             data_bytes += following.data_bytes
         del self._rows[: len(rows)]
-        return Portion(self, rows, update_count, data_bytes)
+        return Portion(self, rows, update_count, data_bytes, effects)
 
     def commit(self, portion: Portion) -> None:
         """Count what was taken as stored."""
@@ -101,12 +114,13 @@ class Journal:
 class _GrowingRow:
     """A row that takes consecutive updates of one author."""
 
-    __slots__ = ("author_id", "client_ids", "data_bytes", "updates")
+    __slots__ = ("author_id", "client_ids", "data_bytes", "effects", "updates")
 
     def __init__(self, author_id: int | None) -> None:
         self.author_id = author_id
         self.client_ids: dict[int, None] = {}  # an ordered set
         self.updates: list[Update] = []
+        self.effects: list[Effect] = []
         self.data_bytes = 0
 
     def accepts(self, author_id: int | None, data_bytes: int) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from anyio.lowlevel import checkpoint
 
+from crdt_store.effects import Effect
 from crdt_store.texts import check_name, storable_error
 from crdt_store.update_log import (
     WHOLE_ROW,
@@ -70,7 +71,10 @@ class _Document:
 
 
 class MemoryUpdateLog(UpdateLog):
-    """Each operation is one step, after a checkpoint where it can be cancelled: all happens or nothing."""
+    """Each operation is one step, after a checkpoint where it can be cancelled: all happens or nothing.
+
+    It has no tables: what effects would store is left out.
+    """
 
     def __init__(self) -> None:
         self._documents: dict[str, _Document] = {}
@@ -82,7 +86,7 @@ class MemoryUpdateLog(UpdateLog):
         log._documents = self._documents
         return log
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         await self._answer(*(row.document for row in rows))
         for row in rows:
             found = self._documents.get(row.document)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from crdt_store import epochs, quarantine, snapshots, transactions
+from crdt_store.effects import Effect
 from crdt_store.engine import Conflict, Database
 from crdt_store.history import pack
 from crdt_store.texts import check_name
@@ -37,11 +38,11 @@ class SqlUpdateLog(UpdateLog):
         self._database = database
         self._clock_ms = clock_ms
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         for document in {row.document for row in rows}:
             check_name(document)
         if rows:
-            body = partial(transactions.append, rows=rows)
+            body = partial(transactions.append, rows=rows, effects=effects)
             await self._write(body, again=partial(body, find_ends=True))
 
     async def exists(self, document: str) -> bool:

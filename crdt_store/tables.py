@@ -1,4 +1,4 @@
-"""The tables of users, documents, projects and rights: only here are their columns named. Alembic follows.
+"""The tables of users, documents, projects, rights and messages: only here are their columns named. Alembic follows.
 
 A feature declares its own tables in its own `store.py`, on the `metadata` of this file.
 """
@@ -6,6 +6,7 @@ A feature declares its own tables in its own `store.py`, on the `metadata` of th
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    event,
     false,
 )
 
@@ -258,4 +260,110 @@ revocations = Table(
     Column("revoked_by", ForeignKey(users.c.id), nullable=False),
     Column("revoked_at_ms", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# What the chats' documents hold, in the order of `seq`. `chat_id` is the number in the name of the room, which may be
+# in no project. A message that is deleted stays, without its text.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("chat_id", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("uuid", String, nullable=False),
+    Column("sender_id", ForeignKey(users.c.id), nullable=False),
+    Column("body", String, nullable=False),
+    Column("reply_to", String),
+    Column("sent_at", String, nullable=False),  # as the client wrote it
+    Column("server_time_ms", BigInteger, nullable=False),
+    Column("edited_at_ms", BigInteger),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Column("mentions", String, nullable=False),  # ids of users, in JSON
+    UniqueConstraint("chat_id", "seq"),
+    UniqueConstraint("chat_id", "sender_id", "uuid"),
+    Index(None, "chat_id", "sender_id", "seq"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_messages_deleted",
+    messages.c.chat_id,
+    messages.c.seq,
+    sqlite_where=messages.c.deleted.is_(True),
+    postgresql_where=messages.c.deleted.is_(True),
+)
+
+# The words of messages, to be searched: each database has its own kind of index. By their names these are no tables
+# of `metadata`, which is the same on every database: see `is_compared`.
+_WORDS = "message_words"
+for _dialect, _statement in (
+    (
+        "sqlite",
+        f"CREATE VIRTUAL TABLE {_WORDS} USING fts5(words, tokenize='ascii', detail='none', columnsize=0)",
+    ),
+    (
+        "postgresql",
+        f"CREATE TABLE {_WORDS} (rowid BIGINT CONSTRAINT pk_{_WORDS} PRIMARY KEY"
+        f" CONSTRAINT fk_{_WORDS}_rowid REFERENCES messages (id), words TSVECTOR NOT NULL)",
+    ),
+    ("postgresql", f"CREATE INDEX ix_{_WORDS}_words ON {_WORDS} USING gin (words)"),
+):
+    _ddl = DDL(_statement).execute_if(dialect=_dialect)  # type: ignore[no-untyped-call]
+    event.listen(messages, "after_create", _ddl)
+
+
+def is_compared(name: str | None, kind: str, parent_names: object) -> bool:
+    """For Alembic's `include_name`: whether `metadata` tells what a table of this name has to be."""
+    return kind != "table" or name is None or not name.startswith(_WORDS)
+
+
+# Where each chat ends. Who writes in a chat locks its head first, so that its messages are in commit order.
+chat_heads = Table(
+    "chat_heads",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_seq", BigInteger, nullable=False),
+)
+
+# When a message of somebody else was read: of a message that was not among the last before the mark, only the mark
+# in `receipts` tells that it was.
+message_reads = Table(
+    "message_reads",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("message_id", ForeignKey(messages.c.id), nullable=False),
+    Column("user_id", ForeignKey(users.c.id), nullable=False),
+    Column("read_at", UtcDateTime, nullable=False),
+    UniqueConstraint("message_id", "user_id"),
+    sqlite_autoincrement=True,
+)
+
+# How far each user has got in each chat: marks that only go up, and never beyond the chat's end.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", ForeignKey(users.c.id), primary_key=True),
+    Column("delivered_seq", BigInteger, nullable=False),
+    Column("read_seq", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+)
+
+# Where the events of each room end, also when none is kept.
+room_heads = Table(
+    "room_heads",
+    metadata,
+    Column("room", _Name, primary_key=True),
+    Column("last_event_seq", BigInteger, nullable=False),
+)
+
+# What happened in a room, for those who missed it; the oldest go.
+room_events = Table(
+    "room_events",
+    metadata,
+    Column("room", _Name, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String, nullable=False),
+    Column("payload", String, nullable=False),
+    Column("sender_id", ForeignKey(users.c.id)),
+    Column("at_ms", BigInteger, nullable=False),
 )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, bindparam, false, func, insert, select, update
 
+from crdt_store.effects import Effect
 from crdt_store.ends import with_true_end
 from crdt_store.history import read_history
 from crdt_store.places import Place, find, lock
@@ -63,7 +64,9 @@ _ROWS = (
 )
 
 
-def append(connection: Connection, rows: Sequence[Row], *, find_ends: bool = False) -> None:
+def append(
+    connection: Connection, rows: Sequence[Row], effects: Sequence[Effect] = (), *, find_ends: bool = False
+) -> None:
     """Give every row the next seq of its document, which is made by its first row. Raises WrongEpoch.
 
     `find_ends`: look where each document ends, since there seems to be a row where its record says it does.
@@ -89,6 +92,8 @@ def append(connection: Connection, rows: Sequence[Row], *, find_ends: bool = Fal
         records.append(_record(row, place.id, seq))
     _INSERT.run(connection, records)
     _ADVANCE.run(connection, [{"document": places[name].id, "reached": seq} for name, seq in reached.items()])
+    for effect in effects:
+        effect.store(connection)
 
 
 def exists(connection: Connection, document: str) -> bool:

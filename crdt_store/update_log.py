@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from crdt_store.effects import Effect
+
 
 class LogUnavailable(Exception):
     """The store did not answer as it should."""
@@ -150,11 +152,12 @@ class UpdateLog(ABC):
     """Ordered, durable updates per document. Whatever is given a document's name raises BadDocumentName too."""
 
     @abstractmethod
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         """Store all rows in one transaction; when this returns they would survive a power cut.
 
-        Rows of one document keep their order. A document exists from its first row on. Raises WrongEpoch when
-        nothing was stored, LogUnavailable when all or nothing was.
+        Their `effects` are stored in the same transaction, in this order, after all rows; to call `committed` is left
+        to the caller. Rows of one document keep their order. A document exists from its first row on. Raises
+        WrongEpoch when nothing was stored, LogUnavailable when all or nothing was.
         """
 
     @abstractmethod

@@ -15,6 +15,13 @@ _MAX_FIXED_ID = 2**30 - 1  # whatever an issuer picks, the upper half is left fo
 
 # Others who make a user wait for it; who refers to one does not.
 _LOCK = text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+_RESERVE_IN_SQLITE = (
+    text(
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'users', 0"
+        " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'users')"
+    ),
+    text("UPDATE sqlite_sequence SET seq = :id WHERE name = 'users' AND seq < :id"),
+)
 _ADVANCE = text("SELECT setval('users_id_seq', :id) FROM users_id_seq WHERE last_value <= :id")
 
 
@@ -82,6 +89,13 @@ class UserDirectory:
             self._known.popitem(last=False)
         return known[0]
 
+    async def reserve_low_ids(self) -> None:
+        """Number those who come from now on from 2**30 on: below, an issuer gives the ids. Raises LogUnavailable.
+
+        Idempotent; who has a low id already keeps it.
+        """
+        await self._database.write(_reserve)
+
     async def find(self, user_id: int) -> User | None:
         """Who has this id. Raises LogUnavailable."""
         return await self._database.read(partial(_get, user_id=user_id))
@@ -129,6 +143,14 @@ def _record(
     if known_name != name:
         connection.execute(update(users).where(users.c.id == user_id).values(name=name))
     return user_id
+
+
+def _reserve(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        _hold(connection, _MAX_FIXED_ID)
+        return
+    for statement in _RESERVE_IN_SQLITE:
+        connection.execute(statement, {"id": _MAX_FIXED_ID})
 
 
 def _hold(connection: Connection, user_id: int) -> None:

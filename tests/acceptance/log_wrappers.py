@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import anyio
 
+from crdt_store.effects import Effect
 from crdt_store.update_log import Compaction, Head, LogUnavailable, Quarantined, Row, StoredRow, UpdateLog
 
 
@@ -14,9 +15,9 @@ class LogWrapper(UpdateLog):
         self.log = log
         self.appends: list[list[Row]] = []
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         self.appends.append(list(rows))
-        await self.log.append(rows)
+        await self.log.append(rows, effects)
 
     async def exists(self, document: str) -> bool:
         return await self.log.exists(document)
@@ -60,11 +61,11 @@ class SlowLog(LogWrapper):
         self._gate = anyio.Event()
         self._arrival = anyio.Event()
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         self.appends.append(list(rows))
         self._arrival.set()
         await self._gate.wait()
-        await self.log.append(rows)
+        await self.log.append(rows, effects)
 
     async def wait_appending(self, count: int = 1) -> None:
         """Until so many appends were asked for."""
@@ -89,8 +90,8 @@ class FailingLog(LogWrapper):
         super().__init__(log)
         self.fails = fails
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         self.appends.append(list(rows))
         if any(self.fails(row) for row in rows):
             raise LogUnavailable("refused by the test")
-        await self.log.append(rows)
+        await self.log.append(rows, effects)

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from crdt_store.effects import Effect
 from crdt_store.group_commit import GroupCommit
 from crdt_store.journal import MAX_ROW_BYTES, MAX_ROW_UPDATES, Journal
 from crdt_store.memory import MemoryUpdateLog
@@ -280,13 +281,13 @@ class TestFailure:
         now = 0.0
 
         class Timed(LogWrapper):
-            async def append(self, rows: Sequence[Row]) -> None:
+            async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
                 nonlocal now
                 if any(row.document == "d3" for row in rows):
                     now += seconds_to_refuse
                     raise WrongEpoch("d3")
                 now += 10.0
-                await super().append(rows)
+                await super().append(rows, effects)
 
         monkeypatch.setattr("crdt_store.group_commit.anyio.current_time", lambda: now)
         async with GroupCommit(Timed(memory), max_pending_bytes=MAX_PENDING_BYTES) as commits:
@@ -301,8 +302,8 @@ class TestFailure:
 
     async def test_a_flush_that_may_be_stored_is_not_stored_again(self, memory: MemoryUpdateLog) -> None:
         class LosesItsAnswer(LogWrapper):
-            async def append(self, rows: Sequence[Row]) -> None:
-                await super().append(rows)
+            async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
+                await super().append(rows, effects)
                 raise Unconfirmed("the answer was lost")
 
         async with GroupCommit(LosesItsAnswer(memory), max_pending_bytes=MAX_PENDING_BYTES) as commits:
@@ -359,7 +360,7 @@ class TestEnd:
 
     async def test_what_was_given_up_is_not_acknowledged_later(self, memory: MemoryUpdateLog) -> None:
         class AnswersWhenCancelled(LogWrapper):
-            async def append(self, rows: Sequence[Row]) -> None:
+            async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
                 self.appends.append(list(rows))
                 with suppress(asyncio.CancelledError):
                     await anyio.sleep_forever()

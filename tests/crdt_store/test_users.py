@@ -153,3 +153,22 @@ async def test_first_use_of_a_fixed_id_by_many_at_once_makes_one_user(databases:
 async def test_nobody_is_found_under_another_number(directory: UserDirectory, nobody: int) -> None:
     await directory.id_of("i", "s", "Ada")
     assert await directory.find(nobody) is None
+
+
+@pytest.mark.parametrize("earlier", [0, 2])
+async def test_below_two_to_the_thirtieth_an_issuer_gives_the_ids_once_they_are_reserved(
+    databases: list[Database], earlier: int
+) -> None:
+    first, second, _ = map(UserDirectory, databases)
+    old = [await first.id_of("i", f"old {number}", "Ada") for number in range(earlier)]
+    for directory in (first, second):
+        await directory.reserve_low_ids()
+        new = await directory.id_of("i", f"new {len(old)}", "Bob")
+        assert new == 2**30 + len(old) - earlier
+        old.append(new)
+        assert await directory.id_of("host", str(90 + len(old)), "Eve", fixed_id=90 + len(old)) == 90 + len(
+            old
+        )
+    await asyncio.gather(*(UserDirectory(each).reserve_low_ids() for each in databases))
+    assert await second.id_of("i", "last", "Bob") == 2**30 + 2
+    assert await first.id_of("i", "old 0", "Ada") == (1 if earlier else 2**30 + 3)
