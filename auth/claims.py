@@ -25,6 +25,8 @@ MAX_NAME_CHARACTERS = 128
 MAX_PATTERNS = 256
 MAX_PATTERN_CHARACTERS = 600
 MAX_AVATAR_CHARACTERS = 1024
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999: what can be written as a date, and stored in milliseconds."""
 # PostgreSQL takes no NUL in a text, and no database half a surrogate pair, which JSON can spell.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # Control characters, separators of lines, and what turns the direction of writing around for what follows.
@@ -77,6 +79,7 @@ _Color = Annotated[str, Field(pattern="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")]
 _HttpsUrl = Annotated[HttpUrl, UrlConstraints(allowed_schemes=["https"], max_length=MAX_AVATAR_CHARACTERS)]
 _Avatar = Annotated[_HttpsUrl, AfterValidator(_without_credentials)]
 _Pattern = Annotated[str, Field(min_length=1, max_length=MAX_PATTERN_CHARACTERS), AfterValidator(_storable)]
+_Moment = Annotated[FiniteFloat, Field(ge=-LAST_SECOND, le=LAST_SECOND)]
 _Grants = Annotated[dict[_Pattern, Annotated[Role, BeforeValidator(_role)]], Field(max_length=MAX_PATTERNS)]
 
 
@@ -94,9 +97,9 @@ class Claims(BaseModel):
     model_config = ConfigDict(strict=True)
 
     sub: _Subject
-    exp: FiniteFloat
-    nbf: FiniteFloat | None = None
-    iat: FiniteFloat | None = None
+    exp: _Moment
+    nbf: _Moment | None = None
+    iat: _Moment | None = None
     jti: _Id | None = None
     name: _ShownName | None = None
     color: _Color | None = None

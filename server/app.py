@@ -1,5 +1,6 @@
 """`create_app(settings)`: the only place that chooses back ends and wires the parts together."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -15,6 +16,7 @@ from auth.verifying import TokenVerifier
 from crdt_store.compaction import CompactionPolicy, Compactor
 from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
+from crdt_store.messages import Messages
 from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.stale_updates import StaleUpdates
@@ -22,13 +24,26 @@ from crdt_store.update_log import DocumentDamaged, UpdateLog
 from server.access.doorkeeper import Doorkeeper
 from server.access.routes import add_access_routes
 from server.access.stores import Stores
+from server.chat.chats import Chats
+from server.chat.marks import Marks
+from server.chat.routes import add_chat_routes
+from server.chat.speaking import Speaking
 from server.documents.routes import add_document_routes
 from server.documents.service import Documents
 from server.engine.condenser import Condenser
 from server.engine.watchdog import watch_event_loop
+from server.events.context import Context
+from server.events.endpoint import EventsEndpoint
+from server.events.event_texts import EventTexts
+from server.events.handlers import EventHandlers
+from server.events.kept_events import KeptEvents
+from server.events.remembered_answers import RememberedAnswers
+from server.events.room_views import RoomViews
+from server.events.routes import add_event_routes
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
 from server.limits.routes import add_limit_routes
+from server.news.hub import Hub
 from server.pages import add_pages
 from server.projects.routes import add_project_routes
 from server.rooms.limits import RoomLimits
@@ -78,10 +93,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with _serving(settings, verifier, gate, open_log, marker) as parts:
-            app.doorway = Doorway(origins, gate, {"/ws/": parts.serve_yjs})
+            app.doorway = Doorway(origins, gate, {"/ws/": parts.serve_yjs, "/events": parts.serve_events})
             app.state.rooms = parts.rooms
             app.state.documents = parts.documents
             app.state.doorkeeper = parts.doorkeeper
+            app.state.messages = parts.messages
+            app.state.chats = parts.marks
             app.state.gate = gate
             yield
             app.doorway = None
@@ -102,6 +119,8 @@ def create_app(
     add_access_routes(app, settings)
     add_project_routes(app, settings)
     add_limit_routes(app, settings)
+    add_event_routes(app)
+    add_chat_routes(app)
     add_pages(app, settings)
     with ExitStack() as on_failure:
         marker = RunMarker(settings.data_dir)
@@ -120,7 +139,10 @@ class _Parts(NamedTuple):
     rooms: RoomManager
     serve_yjs: YjsEndpoint
     documents: Documents
+    serve_events: EventsEndpoint
     doorkeeper: Doorkeeper
+    messages: Messages
+    marks: Marks
 
 
 @asynccontextmanager
@@ -137,6 +159,8 @@ async def _serving(
     doorkeeper = Doorkeeper(settings, verifier, Stores.on(database), now_seconds=time.time)
     await _warm_up(database, log)
     await doorkeeper.load()
+    if settings.integer_subject_issuers:
+        await doorkeeper.stores.users.reserve_low_ids()
     stale_updates = StaleUpdates(database, max_bytes=settings.max_stale_bytes)
     condenser = Condenser(
         job_seconds=settings.compaction_job_seconds, memory_bytes=settings.compaction_memory_bytes
@@ -150,8 +174,20 @@ async def _serving(
         now_seconds=time.time,
     )
     live_access = LiveAccess(connections, doorkeeper)
+    counts = ConnectionCounts(settings)
+    hub, messages, beside = Hub(), Messages(database), asyncio.TaskGroup()
+    chats = Chats(
+        database, hub, max_events=settings.max_room_events, now_ms=_now_ms, start=beside.create_task
+    )
+    marks = Marks(chats, messages, hub, _now_ms)
+    handlers = EventHandlers(
+        message=Speaking(chats, messages, _now_ms).message,
+        message_delivered=marks.delivered,
+        message_read=marks.read,
+    )
     try:
         async with (
+            beside,
             Compactor(log, condenser.condense, _compaction_policy(settings)) as compactor,
             GroupCommit(
                 log,
@@ -172,6 +208,8 @@ async def _serving(
                     max_held_bytes=settings.max_held_bytes,
                     max_window_seconds=settings.broadcast_window_seconds,
                 ),
+                rules_of=chats.rules_of,
+                on_opened=chats.opened,
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
                 memory=MemoryBudget(
@@ -182,6 +220,23 @@ async def _serving(
             ) as rooms,
             anyio.create_task_group() as tasks,
         ):
+            chats.rooms = rooms
+            events = Context(
+                settings,
+                doorkeeper,
+                rooms,
+                gate,
+                hub,
+                handlers,
+                KeptEvents(database),
+                messages,
+                RememberedAnswers(),
+                RoomViews(now_ms=_now_ms),
+                EventTexts(),
+                time.monotonic,
+                _now_ms,
+                _random_client_id,
+            )
             tasks.start_soon(connections.run)
             tasks.start_soon(live_access.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
@@ -194,7 +249,7 @@ async def _serving(
                     connections,
                     commits,
                     gate,
-                    ConnectionCounts(settings),
+                    counts,
                     live_access,
                 ),
                 Documents(
@@ -207,7 +262,10 @@ async def _serving(
                     now_seconds=time.time,
                     random_client_id=_random_client_id,
                 ),
+                EventsEndpoint(events, connections, counts),
                 doorkeeper,
+                messages,
+                marks,
             )
             tasks.cancel_scope.cancel()
         if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
@@ -237,6 +295,10 @@ def _compaction_policy(settings: Settings) -> CompactionPolicy:
         max_age_seconds=settings.compaction_max_age_seconds,
         quiet_seconds=settings.compaction_quiet_seconds,
     )
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _random_client_id() -> int:

@@ -19,6 +19,7 @@ from auth.verifying import InvalidToken
 from crdt_store.migrations import UnknownSchema
 from crdt_store.update_log import LogUnavailable
 from server.app import create_app
+from server.chat_command import chat
 from server.interpreter import prepare_to_serve
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
@@ -160,6 +161,9 @@ def _agent(name: str | None, run: str | None, on_behalf_of: str | None) -> Agent
     if name is None and (run or on_behalf_of):
         raise ValueError("--agent-run and --on-behalf-of need --agent")
     return None if name is None else Agent(name, run, on_behalf_of)
+
+
+app.command()(chat)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     throttled_close_seconds: PositiveSeconds = Field(
         60, description="a connection that has to be slowed down all the time is closed after this"
     )
+    max_rooms_per_connection: PositiveInt = Field(500, description="rooms that a JSON client is in at once")
+    max_room_events: PositiveInt = Field(
+        10_000, description="events of a room kept for JSON clients that come back"
+    )
     max_requests_per_minute_per_user: PositiveInt = Field(6_000, description="HTTP requests")
     max_requests_per_minute_per_address: PositiveInt = Field(
         12_000, description="HTTP requests, whosever they are"

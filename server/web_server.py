@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from fastapi import FastAPI
 from uvicorn import Config
 
+from server.limits.peers import Peers
 from server.settings import Settings, SettingsError
 from server.transport.http_protocol import http_protocol
 from server.transport.picows_protocol import websocket_protocol
@@ -24,6 +25,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> Config:
 
     Raises SettingsError for proxies that are no addresses.
     """
+    proxies = trusted_networks(settings.trusted_proxies)
     return Config(
         app,
         host=settings.host,
@@ -32,6 +34,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> Config:
         http=http_protocol(
             handshake_timeout_seconds=settings.handshake_timeout_seconds,
             max_header_bytes=settings.max_header_bytes,
+            peers=Peers(settings.max_connections_per_address, proxies),
         ),
         ws=websocket_protocol(close_timeout_seconds=_CLOSE_SECONDS),
         lifespan="on",
@@ -41,7 +44,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> Config:
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=trusted_networks(settings.trusted_proxies),
+        forwarded_allow_ips=proxies,
     )
 
 

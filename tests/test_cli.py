@@ -1,8 +1,10 @@
 """The `costudio` command, as tools use it."""
 
 import json
+import resource
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -145,3 +147,22 @@ def test_help_documents_every_setting(tmp_path: Path) -> None:
         assert str(field.validation_alias or f"COSTUDIO_{name.upper()}") in shown
     for option in ("--host", "--port", "--data-dir", "--dev"):
         assert option in shown
+
+
+@pytest.mark.parametrize(("hard", "warnings"), [(300, 1), (5000, 0)])
+def test_a_server_may_open_as_many_files_as_the_system_allows_and_says_where_these_are_few(
+    hard: int, warnings: int
+) -> None:
+    code = (
+        "import resource; from server.interpreter import prepare_to_serve;"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}));"
+        "prepare_to_serve(); print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < hard:
+        pytest.skip(f"no process here may have {hard} files open")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert int(done.stdout) == hard
+    assert done.stderr.count("ulimit") == warnings

@@ -351,17 +351,21 @@ async def test_health_is_never_limited() -> None:
         assert {(await http.get("/api/health")).status_code for _ in range(10)} == {200}
 
 
-async def test_after_too_many_refused_tokens_no_other_is_looked_at() -> None:
-    app = make_app(max_failures_per_minute_per_address=3)
+async def test_after_too_many_refused_tokens_the_next_one_waits_and_a_good_one_passes() -> None:
+    clock = Clock()
+    app = make_app(clock, max_failures_per_minute_per_address=3)
     token = {"Authorization": "Bearer guess"}
     async with http_of(app) as http, http_of(app, "192.0.2.2") as other:
         for _ in range(5):
             assert (await http.get("/api/denied")).status_code == 401
         for _ in range(3):
             assert (await http.get("/api/denied", headers=token)).status_code == 401
-        refused = await http.get("/api/thing", headers=token)
+        clock.seconds += 12.5
+        refused = await http.get("/api/denied", headers=token)
         assert "(max_failures_per_minute_per_address)" in assert_error(refused, 429, "rate_limited")
-        assert (await http.get("/api/thing")).status_code == 200
+        assert refused.headers["Retry-After"] == "48"
+        assert (await http.get("/api/thing", headers=token)).status_code == 200
+        assert (await http.get("/api/denied")).status_code == 401
         assert (await other.get("/api/denied", headers=token)).status_code == 401
 
 
@@ -446,3 +450,19 @@ async def test_a_body_that_does_not_come_is_answered_408() -> None:
         response = await http.post("/api/json", content=stalls())
     assert_error(response, 408, "timeout")
     assert response.headers["Connection"] == "close"
+
+
+async def test_a_document_may_take_its_time_as_long_as_more_of_it_comes() -> None:
+    guarded = JsonBodyLimit(make_app(), MAX_BYTES, body_seconds=0.2)
+
+    async def trickles(*, then_stalls: bool) -> AsyncIterator[bytes]:
+        for _ in range(6):
+            yield b"1"
+            await asyncio.sleep(0.05)
+        if then_stalls:
+            await asyncio.Event().wait()
+
+    async with http_of(guarded) as http:
+        assert (await http.put("/api/copies/a", content=trickles(then_stalls=False))).json() == 6
+        stalled = await http.put("/api/copies/a", content=trickles(then_stalls=True))
+    assert_error(stalled, 408, "timeout")

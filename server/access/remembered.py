@@ -18,13 +18,16 @@ class Remembered(Generic[K, V]):
         self._changes = 0
 
     async def get(self, key: K) -> V:
-        """The value; it waits for nothing where it is known. Raises what `load` raises."""
+        """The value; it waits for nothing where it is known. Raises what `load` raises.
+
+        What is read while something changes is as it was before or after that, and is not remembered.
+        """
         value = self._values.get(key)
-        while value is None:
+        if value is None:
             changes = self._changes
             value = await self._load(key)
-            if changes != self._changes:  # it may have been read before the change
-                value = self._values.get(key)
+            if changes != self._changes:
+                return value
         self._keep(key, value)
         return value
 

@@ -56,11 +56,15 @@ def add_revocation_routes(router: APIRouter) -> None:
 
     @router.post("/revocations", status_code=204)
     async def revoke(body: RevocationRequest, caller: Caller, door: Door) -> None:
-        """Refuse one's own token, or all of one's own; an administrator of the server, anybody's."""
+        """Refuse one's own token, or all of one's own; an administrator of the server, anybody's.
+
+        A token with grants was given away: it ends itself, not those of its owner.
+        """
         is_own_token = body.token_id is not None and body.token_id == caller.principal.token_id
-        is_own = is_own_token or body.user_id == caller.user_id
+        is_own = is_own_token or (body.user_id == caller.user_id and caller.principal.grants is None)
         if not is_own and not await is_server_admin(door, caller):
-            raise ApiError(ErrorCode.FORBIDDEN, "only one's own tokens, but for administrators of the server")
+            whose = "this one" if caller.principal.grants is not None else "one's own tokens"
+            raise ApiError(ErrorCode.FORBIDDEN, f"only {whose}, but for administrators of the server")
         if body.user_id is not None:
             await door.revoke_user(body.user_id, revoked_by=caller.user_id)
         elif body.token_id is not None:

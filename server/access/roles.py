@@ -44,13 +44,36 @@ def effective_role(
     """The role in `room` of somebody with these memberships (scope to role) and a token with these grants."""
     if place.is_deleted:
         return Role.NONE
-    granted = None if grants is None else granted_role(grants, room.aliases)
+    granted = None if grants is None else _granted(grants, room)
     if policy.grants_are_authority:
         return Role.NONE if granted is None else granted
     if place.project_id is None:
         return _role_outside_projects(room, memberships, policy) if granted is None else granted
     member = _nearest_role(memberships, scopes_of(room, place.project_id))
     return member if granted is None else min(member, granted)
+
+
+def role_to_give(grants: Mapping[str, Role], room: RoomName) -> Role:
+    """The highest role that a token with these grants may give somebody in `room`: what it gives in all below.
+
+    A star in a name stands for all that it could be, as only a star of a pattern matches it.
+    """
+    match room.kind:
+        case RoomKind.PROJECT:  # its workspaces and chats have numbers of their own
+            return granted_role(grants, ("*",))
+        case RoomKind.WORKSPACE:
+            return min(_granted(grants, room), granted_role(grants, (f"{room}/*",)))
+        case _:
+            return _granted(grants, room)
+
+
+def _granted(grants: Mapping[str, Role], room: RoomName) -> Role:
+    """By a pattern with a star nobody becomes an administrator of the server."""
+    if room.kind is RoomKind.GLOBAL:
+        return max(
+            grants.get(room.canonical, Role.NONE), min(granted_role(grants, room.aliases), Role.VIEWER)
+        )
+    return granted_role(grants, room.aliases)
 
 
 def _role_outside_projects(room: RoomName, memberships: Mapping[str, int], policy: RolePolicy) -> Role:

@@ -14,6 +14,7 @@ class AbsentAuthor:
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
+        self.may_write = True
         self.shown_user: dict[str, Any] = {}
 
     def deliver(self, frame: Frame) -> bool:
@@ -26,5 +27,7 @@ class AbsentAuthor:
     def slow_down(self, seconds: float) -> None: ...
 
     def fail(self, error: MalformedBytes | ForeignClientId | TooManyStructs) -> None: ...
+
+    def deny(self, reason: str) -> None: ...
 
     def close(self, code: CloseCode, reason: str) -> None: ...

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from auth.grants import Action
 from server.access.callers import Caller, Door, parse_room, require
+from server.access.doorkeeper import Doorkeeper
 from server.access.identity import Identity
 from server.api_errors import ApiError, ErrorCode
 from server.rooms.names import RoomName
@@ -12,10 +13,11 @@ from server.settings import Settings
 
 
 class Access(NamedTuple):
-    """A document's room, and who asks for it."""
+    """A document's room, who asks for it, and what they want to do."""
 
     room: RoomName
     identity: Identity
+    action: Action
 
 
 def access(settings: Settings, action: Action) -> Callable[[Caller, Door, str], Awaitable[Access]]:
@@ -26,6 +28,16 @@ def access(settings: Settings, action: Action) -> Callable[[Caller, Door, str], 
         await require(door, caller, name, action)
         if not name.has_document:
             raise ApiError(ErrorCode.NOT_FOUND, f"{name} has no document")
-        return Access(name, caller)
+        return Access(name, caller, action)
 
     return check
+
+
+async def recheck(door: Doorkeeper, settings: Settings, given: Access) -> None:
+    """Whether what was let through still may, after its body has taken its time. Raises ApiError, LogUnavailable."""
+    identity = given.identity
+    if door.is_revoked(identity):
+        raise ApiError(ErrorCode.UNAUTHORIZED, "token refused: it has been revoked")
+    if door.now_seconds() >= identity.principal.expires_at_seconds + settings.jwt_leeway_seconds:
+        raise ApiError(ErrorCode.UNAUTHORIZED, "token refused: it has expired")
+    await require(door, identity, given.room, given.action)

@@ -9,8 +9,9 @@ from auth.grants import Action
 from crdt_store.compaction import CondenseFailed
 from crdt_store.stale_updates import StaleUpdate
 from crdt_store.update_log import DocumentDamaged, LogUnavailable, Quarantined
+from server.access.callers import Door
 from server.api_errors import ApiError, ErrorCode, add_error_handlers
-from server.documents.access import Access, access
+from server.documents.access import Access, access, recheck
 from server.documents.service import Documents, NoSuchUpdate, UpdateContradicts, UpdateRefused
 from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate
@@ -131,9 +132,10 @@ def add_document_routes(app: FastAPI, settings: Settings) -> None:
         return Response(await _documents(request).export(reader.room), media_type=_BINARY)
 
     @router.put("/copies/{room:path}")
-    async def replace(request: Request, admin: Admin) -> EpochModel:
+    async def replace(request: Request, admin: Admin, door: Door) -> EpochModel:
         """Begin a new epoch, in which this Yjs update is all that the document holds."""
         update = await _body(request, settings.max_message_bytes)
+        await recheck(door, settings, admin)
         return EpochModel(epoch=await _documents(request).replace(admin.room, update, admin.identity.user_id))
 
     @router.get("/stale-updates/{room:path}")

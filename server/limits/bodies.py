@@ -9,10 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.api_errors import ErrorCode, error_response
 
 COPIES_PREFIX = "/api/copies/"
-"""Bodies there are whole documents; their route counts them itself."""
+"""Bodies there are whole documents; their route measures them itself."""
 
 BODY_SECONDS = 30.0
-"""Longest time in which a body must be there."""
+"""Longest time in which a body must be there; of a document, its next piece."""
 
 
 class JsonBodyLimit:
@@ -24,10 +24,11 @@ class JsonBodyLimit:
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(COPIES_PREFIX):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, send, self._max_bytes, self._body_seconds)
+        max_bytes = None if scope["path"].startswith(COPIES_PREFIX) else self._max_bytes
+        body = _Body(receive, send, max_bytes, self._body_seconds)
         with suppress(_Refused):  # the app lets it through, or makes an answer of it that nobody gets
             await self._app(scope, body.receive, body.send)
         if body.refused is not None and not body.is_answered:
@@ -39,12 +40,16 @@ class _Refused(Exception):
 
 
 class _Body:
-    """Of one request: counts what the app reads, and keeps back what it answers to a body that was refused."""
+    """Of one request: counts what the app reads, and keeps back what it answers to a body that was refused.
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int, body_seconds: float) -> None:
+    Without `max_bytes` it may be of any size, and go on for as long as something of it comes every `body_seconds`.
+    """
+
+    def __init__(self, receive: Receive, send: Send, max_bytes: int | None, body_seconds: float) -> None:
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
+        self._body_seconds = body_seconds
         self._deadline = asyncio.get_running_loop().time() + body_seconds
         self._received_bytes = 0
         self._is_whole = False
@@ -59,8 +64,12 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             self._refuse(ErrorCode.TIMEOUT, "the body did not come in time", {"Connection": "close"})
-        self._received_bytes += len(message.get("body", b""))
-        if self._received_bytes > self._max_bytes:
+        piece_bytes = len(message.get("body", b""))
+        self._received_bytes += piece_bytes
+        if self._max_bytes is None:
+            if piece_bytes:
+                self._deadline = asyncio.get_running_loop().time() + self._body_seconds
+        elif self._received_bytes > self._max_bytes:
             self._refuse(ErrorCode.TOO_LARGE, f"more than {self._max_bytes} bytes (max_json_bytes)")
         self._is_whole = not message.get("more_body", False)
         return message

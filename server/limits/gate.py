@@ -22,21 +22,17 @@ class PerMinute:
 
     def count(self, key: str) -> None:
         """Count one. Raises TooMany where the minute has no more."""
-        if not self._limiter.hit(self._item, key):
-            self._refuse(key)
+        if not self.note(key):
+            raise self.refusal(key)
 
-    def check(self, key: str) -> None:
-        """Raises TooMany where the minute has no more."""
-        if not self._limiter.test(self._item, key):
-            self._refuse(key)
+    def note(self, key: str) -> bool:
+        """Count one; whether it is within the limit."""
+        return self._limiter.hit(self._item, key)
 
-    def note(self, key: str) -> None:
-        """Count one that cannot be refused any more."""
-        self._limiter.hit(self._item, key)
-
-    def _refuse(self, key: str) -> None:
+    def refusal(self, key: str) -> TooMany:
+        """What whoever is over the limit is told."""
         ends_at_seconds = self._limiter.get_window_stats(self._item, key).reset_time
-        raise TooMany(self._limit_name, self._text, ends_at_seconds - self._now_seconds())
+        return TooMany(self._limit_name, self._text, ends_at_seconds - self._now_seconds())
 
 
 class Gate:
@@ -56,24 +52,28 @@ class Gate:
         self._failures = limit("max_failures_per_minute_per_address", "refused tokens from one address")
 
     def check_handshake(self, address: str) -> None:
-        """A connection begins; it will show a token."""
+        """A connection begins."""
         self._handshakes.count(address)
-        self._failures.check(address)
 
     def check_join(self, user_id: int) -> None:
         """A user enters a room."""
         self._joins.count(str(user_id))
 
-    def check_request(self, address: str, *, has_token: bool) -> None:
+    def check_request(self, address: str) -> None:
         """A request has come; nobody has looked at its token."""
         self._address_requests.count(address)
-        if has_token:
-            self._failures.check(address)
 
     def check_user(self, user_id: int) -> None:
         """The request was this user's."""
         self._user_requests.count(str(user_id))
 
-    def note_refused(self, address: str) -> None:
-        """A token or a ticket was no good."""
-        self._failures.note(address)
+    def note_refused(self, address: str) -> bool:
+        """A token or a ticket was no good; whether the address has had too many of them.
+
+        Others are looked at all the same: whoever has a good one must not be shut out by a neighbour's guesses.
+        """
+        return not self._failures.note(address)
+
+    def refused_too_often(self, address: str) -> TooMany:
+        """What an address is told of which `note_refused` said so."""
+        return self._failures.refusal(address)

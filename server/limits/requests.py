@@ -17,7 +17,10 @@ HEALTH_PATH = "/api/health"
 
 
 class RequestLimits:
-    """Answers 429 beyond the limits; lets WebSockets pass. A token that is answered 401 counts as refused."""
+    """Answers 429 beyond the limits; lets WebSockets pass.
+
+    A token that is answered 401 counts as refused; of an address that has had too many of them, it is answered 429.
+    """
 
     def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
@@ -28,22 +31,27 @@ class RequestLimits:
             await self._app(scope, receive, send)
             return
         address = address_of(scope)
-        has_token = "authorization" in Headers(scope=scope)
-
-        async def watch(message: Message) -> None:
-            if (
-                message["type"] == "http.response.start"
-                and message["status"] == ErrorCode.UNAUTHORIZED.status
-            ):
-                self._gate.note_refused(address)
-            await send(message)
-
         try:
-            self._gate.check_request(address, has_token=has_token)
+            self._gate.check_request(address)
         except TooMany as refusal:
             await rate_limited(refusal)(scope, receive, send)
-        else:
-            await self._app(scope, receive, watch if has_token else send)
+            return
+        if "authorization" not in Headers(scope=scope):
+            await self._app(scope, receive, send)
+            return
+        is_over = False
+
+        async def watch(message: Message) -> None:
+            nonlocal is_over
+            starts = message["type"] == "http.response.start"
+            if starts and message["status"] == ErrorCode.UNAUTHORIZED.status:
+                is_over = self._gate.note_refused(address)
+            if not is_over:
+                await send(message)
+            elif starts:
+                await rate_limited(self._gate.refused_too_often(address))(scope, receive, send)
+
+        await self._app(scope, receive, watch)
 
 
 def rate_limited(refusal: TooMany) -> Response:

@@ -37,6 +37,10 @@ LIMITS = (
         "updates of a connection that build on missing ones",
         "dropped; the client is asked for them again",
     ),
+    Limit("max_rooms_per_connection", "rooms", "a JSON client", "error `rate_limited`"),
+    Limit(
+        "max_room_events", "events", "what is kept of a room for JSON clients that come back", "the oldest go"
+    ),
     Limit(
         "max_stale_bytes",
         "bytes",

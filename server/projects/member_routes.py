@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from auth.grants import Action, Role
 from crdt_store.memberships import Membership
-from server.access.callers import GLOBAL, Caller, Door, parse_room
+from server.access.callers import GLOBAL, Caller, Door, is_server_admin, parse_room
+from server.access.roles import role_to_give
 from server.access.texts import Body, DisplayName, Key, RoleName, role_name
 from server.api_errors import ApiError, ErrorCode
 from server.projects.changes import changing_user
@@ -24,7 +25,7 @@ class RoleRequest(Body):
 
 
 class MemberRequest(RoleRequest):
-    """Somebody who may never have been here: the `sub` of their tokens, and the `iss` if it is not the usual one."""
+    """Somebody who may never have been here: the `sub` of their tokens; `issuer` can be this server's alone."""
 
     subject: Key
     issuer: Key | None = None
@@ -102,7 +103,7 @@ def add_member_routes(router: APIRouter, settings: Settings) -> None:
     _add_routes(router, _files(settings), settings.jwt_issuer)
 
 
-def _add_routes(router: APIRouter, scope: _Scope, default_issuer: str) -> None:
+def _add_routes(router: APIRouter, scope: _Scope, issuer: str) -> None:
     Reader = Annotated[Entry, Depends(scope.reader)]  # noqa: N806 - a type
     Admin = Annotated[Entry, Depends(scope.admin)]  # noqa: N806 - a type
     UserId = Annotated[int, Path(gt=0)]  # noqa: N806 - a type
@@ -119,13 +120,16 @@ def _add_routes(router: APIRouter, scope: _Scope, default_issuer: str) -> None:
     @router.post(scope.all, status_code=201, summary=f"Add member to {scope.of}")
     async def add_member(body: MemberRequest, admin: Admin) -> MemberModel:
         """Give a role to somebody who may never have been here."""
-        issuer = body.issuer or default_issuer
+        if body.issuer not in (None, issuer):
+            raise ApiError(ErrorCode.INVALID_PARAMETER, f"body issuer: tokens come from {issuer} alone")
+        await _check_may_give(admin, body.role)
         user_id = await admin.door.user_ids.of_invited(issuer, body.subject, body.name or body.subject)
         return await _set_role(admin, user_id, body.role)
 
     @router.put(scope.one, summary=f"Set member of {scope.of}")
     async def set_member(body: RoleRequest, user_id: UserId, admin: Admin) -> MemberModel:
         """Give a user a role in this room, instead of the one there was."""
+        await _check_may_give(admin, body.role)
         return await _set_role(admin, user_id, body.role)
 
     @router.delete(scope.one, status_code=204, summary=f"Remove member of {scope.of}")
@@ -137,13 +141,22 @@ def _add_routes(router: APIRouter, scope: _Scope, default_issuer: str) -> None:
             raise ApiError(ErrorCode.NOT_FOUND, f"user {user_id} has no role in just {admin.room}")
 
 
-async def _set_role(admin: Entry, user_id: int, name: RoleName) -> MemberModel:
-    role = Role.parse(name)
+async def _check_may_give(admin: Entry, name: RoleName) -> None:
+    """Raises ApiError for a role above the caller's, and for one that reaches further than the caller's token."""
+    role, grants = Role.parse(name), admin.identity.principal.grants
     if role > admin.role:
         raise ApiError(ErrorCode.FORBIDDEN, f"the role {admin.role.name.lower()} cannot make somebody {name}")
+    if grants is None or role <= role_to_give(grants, admin.room):
+        return
+    if not await is_server_admin(admin.door, admin.identity):
+        reason = f"the token's grants do not make its bearer {name} everywhere in {admin.room}"
+        raise ApiError(ErrorCode.FORBIDDEN, reason)
+
+
+async def _set_role(admin: Entry, user_id: int, name: RoleName) -> MemberModel:
     with changing_user(admin.door, user_id):
         await admin.door.stores.memberships.set_role(
-            admin.room.canonical, user_id, role, set_by=admin.identity.user_id
+            admin.room.canonical, user_id, Role.parse(name), set_by=admin.identity.user_id
         )
     user = await admin.door.stores.users.find(user_id)
     assert user is not None, "it has just been given a role"

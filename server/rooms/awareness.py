@@ -30,6 +30,7 @@ class _Presence(Generic[AnyOwner]):
     """`shift` is added to the owner's clocks: who returns with an old clock is news to the others all the same."""
 
     owner: AnyOwner | None
+    user_id: int
     clock: int
     state: bytes | None
     shift: int = 0
@@ -91,7 +92,7 @@ class AwarenessTable(Generic[AnyOwner]):
         known = self._presences.get(entry.client_id)
         if entry.state is None or (known is not None and not _may_take_over(owner, entry, known, is_first)):
             return None
-        presence = _Presence(owner, entry.clock - 1, None)
+        presence = _Presence(owner, owner.user_id, entry.clock - 1, None)
         if known is not None:
             presence.clock, presence.state = known.clock, known.state
             presence.shift = max(0, known.clock + 1 - entry.clock)
@@ -125,8 +126,9 @@ def _may_take_over(
 ) -> bool:
     # What a connection says first, it cannot have heard from us; later, only a newer clock is no echo.
     is_its_own = is_first or entry.clock > known.clock
-    # Still held: by the same user's half-open socket after a reconnect. Nobody takes another user's id.
-    return is_its_own and (known.owner is None or known.owner.user_id == owner.user_id)
+    # Still held: by the same user's half-open socket after a reconnect. Nobody takes another user's id, nor that of
+    # somebody who has just left and may come back.
+    return is_its_own and known.user_id == owner.user_id
 
 
 def _renew(

@@ -26,7 +26,7 @@ _MAX_APART = 32
 
 @dataclass(slots=True, eq=False)
 class _Edit:
-    author: Member
+    author: Member | None
     update: bytes
     shape: UpdateShape
 
@@ -53,8 +53,8 @@ class Broadcast:
         self._pace = Pace()
         self._departure = Departure(self._leave)
 
-    def add(self, author: Member, update: bytes, shape: UpdateShape) -> None:
-        """An edit that the document has taken in and that the journal has."""
+    def add(self, author: Member | None, update: bytes, shape: UpdateShape) -> None:
+        """An edit that the document has taken in and that the journal has; the server itself is None."""
         self._edits.append(_Edit(author, update, shape))
         self._bytes += len(update)
         if self._bytes > _MAX_GATHERED_BYTES:
@@ -83,7 +83,8 @@ class Broadcast:
         own: dict[Member, list[_Edit]] = {}
         for edit in edits:
             for member in self._members.showing(edit.shape.structs) | {edit.author}:
-                own.setdefault(member, []).append(edit)
+                if member is not None:
+                    own.setdefault(member, []).append(edit)
         owed, self._owed = self._owed, {}
         starts = _starts(chain(*owed.values(), edits))
         apart = own.keys() | owed.keys()

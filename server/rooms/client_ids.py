@@ -1,4 +1,7 @@
-"""Whose a client id is: it is bound to the first user that edits under it; until then, to who is present under it."""
+"""Whose a client id is: it is bound to the first user that edits under it.
+
+Until then it belongs to who is present under it and may write, or else to who has brought structs of it.
+"""
 
 from collections.abc import Iterable
 
@@ -9,9 +12,14 @@ from server.rooms.presence import Presence
 class ClientIds:
     """`authors`: client id -> the user it is bound to. `relayable`: ids whose edits others may bring (see gate)."""
 
-    def __init__(self, presence: Presence, authors: dict[int, int], relayable: set[int]) -> None:
+    def __init__(
+        self, presence: Presence, authors: dict[int, int], relayable: set[int], *, is_recovering: bool = False
+    ) -> None:
+        """`is_recovering`: members may bring edits of others that were lost here."""
         self._presence = presence
         self._authors = authors
+        self._is_recovering = is_recovering
+        self._bringers: dict[int, int] = {}  # client id -> the user that brought structs of it in a reply
         self.relayable = relayable
 
     def loaded_again(self, authors: dict[int, int], relayable: set[int]) -> None:
@@ -20,8 +28,12 @@ class ClientIds:
         self.relayable = relayable
 
     def owner_of(self, client_id: int) -> int | None:
-        """The user whose edits bound it, or who is present under it."""
-        return self._authors.get(client_id) or self._presence.user_of(client_id)
+        """The user whose edits bound it, who is present under it, or who has brought structs of it."""
+        return (
+            self._authors.get(client_id)
+            or self._presence.writer_of(client_id)
+            or self._bringers.get(client_id)
+        )
 
     def may_use(self, member: Member, client_id: int) -> bool:
         """Whether it is not bound to another user."""
@@ -40,4 +52,12 @@ class ClientIds:
         """They are the member's user's from now on."""
         for client_id in client_ids:
             self._authors.setdefault(client_id, member.user_id)
+            self._bringers.pop(client_id, None)
             self.relayable.discard(client_id)
+
+    def brought(self, member: Member, client_ids: Iterable[int]) -> None:
+        """The member has brought structs of these in a reply: they are its user's until their owner shows itself."""
+        if not self._is_recovering:
+            for client_id in client_ids:
+                if client_id not in self._authors:
+                    self._bringers.setdefault(client_id, member.user_id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from server.engine.document import Document, EngineFailure
+from server.engine.document import Document, EngineFailure, write_state_vector
 from server.protocol.yjs_messages import update_message
 from server.rooms.gate import Verdict
 from server.rooms.member import Member
@@ -30,6 +30,17 @@ class Echoes:
         assert verdict.shape is not None
         starts = {client: first for client, (first, _) in verdict.shape.structs.items()}
         self._send(member, update_message(verdict.acknowledged), starts)
+
+    def return_since(self, member: Member, starts: Mapping[int, int]) -> None:
+        """Send the member what there is of these clients from those clocks on: what it said, as it was accepted."""
+        if starts:
+            state = self._document().contents.state | dict(starts)
+            try:
+                update = self._document().encode_since(write_state_vector(state))
+            except EngineFailure as error:
+                self._on_failure(error)
+            else:
+                self._send(member, update_message(update), starts)
 
     def return_structs(self, member: Member, client_ids: Iterable[int], state: Mapping[int, int]) -> None:
         """Send the member the structs that were there, at `state`, under ids that it first shows as its own.

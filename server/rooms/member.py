@@ -20,6 +20,10 @@ class Member(Protocol):
     def shown_user(self) -> Mapping[str, Any]:
         """What the others see as `user`, whatever the client claims."""
 
+    @property
+    def may_write(self) -> bool:
+        """Whether it may change the document now."""
+
     def deliver(self, frame: Frame) -> bool:
         """Queue one message; False if the member has fallen behind and it was not queued."""
 
@@ -33,6 +37,9 @@ class Member(Protocol):
 
     def fail(self, error: MalformedBytes | ForeignClientId | TooManyStructs) -> None:
         """End the connection for what the member has sent."""
+
+    def deny(self, reason: str) -> None:
+        """Tell the member that something it sent was not accepted."""
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the connection; the reason is for its user."""

@@ -56,6 +56,11 @@ class Presence:
         owner = self._table.owner_of(client_id)
         return None if owner is None else owner.user_id
 
+    def writer_of(self, client_id: int) -> int | None:
+        """The same, if that member may write: who only looks on keeps nobody from an id."""
+        owner = self._table.owner_of(client_id)
+        return owner.user_id if owner is not None and owner.may_write else None
+
     def tell(self, member: Member) -> None:
         """Tell a member who is here."""
         if self._shown:

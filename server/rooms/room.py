@@ -7,6 +7,7 @@ other member at once.
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,9 +19,9 @@ from pycrdt import Channel
 from pycrdt.websocket import YRoom
 
 from crdt_store.group_commit import GroupCommit
-from crdt_store.update_log import LogUnavailable
 from server.engine.document import Document, EngineFailure, MustRebuild, write_state_vector
 from server.protocol.closing import CloseCode
+from server.protocol.structs import Id
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import (
     MalformedUpdate,
@@ -39,13 +40,15 @@ from server.rooms.client_ids import ClientIds
 from server.rooms.echoes import Echoes
 from server.rooms.gate import ForeignClientId, StaleReplica, Verdict, judge
 from server.rooms.held import HeldUpdates, Retries
-from server.rooms.intake import Applied, Intake, integrate, take_in
+from server.rooms.intake import Intake, apply, integrate, take_in
 from server.rooms.limits import RoomLimits
 from server.rooms.loading import LoadedDocument
 from server.rooms.member import Member
 from server.rooms.names import RoomName
 from server.rooms.presence import Presence
+from server.rooms.publication import Publication
 from server.rooms.roster import Roster
+from server.rooms.rules import Law, Ruling, Written
 from server.rooms.standstill import Standstill
 from server.rooms.threshold import Threshold
 
@@ -116,7 +119,13 @@ class Room(YRoom):
         self.members = Roster(lambda: self.document.contents.state)
         self.presence = Presence(self.members, now_seconds)
         self.journal = commits.journal(name.canonical, self._committed, self.fail, epoch=loaded.epoch)
-        self._ids = ClientIds(self.presence, loaded.authors, loaded.relayable)
+        self.rules = loaded.rules
+        self._server_id = secrets.randbits(
+            32
+        )  # a new one each time: what was written under the last may be lost
+        self._ids = ClientIds(
+            self.presence, loaded.authors, loaded.relayable, is_recovering=loaded.is_recovering
+        )
         self._stale_ids = loaded.stale_ids
         self._threshold = Threshold(limits.max_held_bytes)
         self._standstill = Standstill(self._everybody)
@@ -130,21 +139,25 @@ class Room(YRoom):
             self.when_committed,
             self._rebuild,
         )
-        self._broadcast = Broadcast(
-            self.members, self.when_committed, max_window_seconds=limits.max_window_seconds
-        )
         self._echoes = Echoes(
             self.members,
             lambda: self.document,
             self.when_committed,
             partial(self._rebuild, afterwards=_nothing),
         )
+        self._publication = Publication(
+            self.journal,
+            Broadcast(self.members, self.when_committed, max_window_seconds=limits.max_window_seconds),
+            self._echoes,
+            self._ids,
+            now_seconds,
+            self.fail,
+        )
         self._held = HeldUpdates(limits.max_held_bytes)
         self._retries = Retries(
             self._held, self._standstill, partial(self._take_in, is_reply=False, was_held=True)
         )
         self._resync_asked: set[Member] = set()
-        self._now_seconds = now_seconds
         self._owner = owner
         self._limits = limits
         self._is_full = is_full
@@ -167,7 +180,7 @@ class Room(YRoom):
             self._standstill.afterwards(partial(self._ask_stranger, member))
         else:
             self.members.add(member)
-            self._standstill.afterwards(partial(self.ask_for_missing, member))
+            self.ask_for_missing(member)
             self.presence.tell(member)
 
     def _admit(self, member: Member) -> None:
@@ -272,6 +285,9 @@ class Room(YRoom):
             again = partial(self._take_in, member, update, is_reply=is_reply, was_held=was_held)
             self._standstill.afterwards(again)
             return
+        if not member.may_write:  # any more: it had to wait, or came before the change
+            member.deny("you may not write here any more")
+            return
         job = partial(
             take_in,
             self.document,
@@ -283,6 +299,7 @@ class Room(YRoom):
             stale=frozenset() if was_held else self._stale_ids,
             is_stale=self._threshold.is_stale(member),
             max_structs=self._limits.max_update_structs,
+            law=self._law(member),
         )
         conclude = partial(self._conclude, member, update, is_reply, was_held)
         if len(update) > _LARGE_BYTES:
@@ -350,6 +367,11 @@ class Room(YRoom):
             if self._held and intake.verdict.shape is not None:
                 self._retries.try_those_of(intake.verdict.shape.structs)
 
+    def _law(self, member: Member) -> Law | None:
+        if self.rules is None:
+            return None
+        return Law(self.rules, member.user_id, self._ids.owner_of, self._server_id)
+
     def _receive_stale(self, member: Member, update: bytes, *, is_reply: bool) -> None:
         if member not in self.members and member not in self._threshold:  # it left meanwhile
             if is_reply:
@@ -381,7 +403,7 @@ class Room(YRoom):
         """
         if self.is_busy:
             raise RoomBusy
-        job = partial(_take_in_whole, self.document, update, author.user_id)
+        job = partial(_take_in_whole, self.document, update, author.user_id, self._law(author))
         # Shielded: whoever gives up waiting cannot stop the thread, nor may the room go on before it has ended.
         await asyncio.shield(
             self._work_in_thread(author, job, partial(self._merged, author), size_bytes=len(update))
@@ -418,8 +440,15 @@ class Room(YRoom):
         if member in self.members:
             self._held.add(member, update)
 
+    def let_go_of_held(self, member: Member) -> None:
+        """Take in nothing that the member sent before something that has not come yet."""
+        self._held.drop(member)
+
     def ask_for_missing(self, member: Member) -> None:
-        """The member answers with what it has and the document has not."""
+        """The member answers with what it has and the document has not; it is asked once that may be read."""
+        self._standstill.afterwards(partial(self._ask, member))
+
+    def _ask(self, member: Member) -> None:
         self.members.send(member, self._question(), {})
 
     def _ask_stranger(self, member: Member) -> None:
@@ -432,29 +461,50 @@ class Room(YRoom):
         verdict, applied = intake.verdict, intake.applied
         if intake.failure is not None:
             self._engine_failed(member, intake, is_reply)
+        elif intake.ruling is not None:
+            self._follow(member, intake, intake.ruling, is_reply=is_reply)
         elif applied is not None:
-            self._publish(member, applied, is_reply=is_reply)
+            self._publication.of_member(member, applied, is_reply=is_reply)
             if verdict.acknowledged is not applied.update:
                 self._echoes.acknowledge(member, verdict)
         elif verdict.shape is not None and verdict.shape.structs:
             self._echoes.acknowledge(member, verdict)  # known already, but the author may not know that it is
 
-    def _publish(self, member: Member, applied: Applied, *, is_reply: bool) -> None:
-        """Store and pass on what the document has taken in."""
-        own_ids = self._ids.own(member, applied.state_before, is_reply=is_reply)
-        self._ids.bind(member, own_ids)
-        try:
-            self.journal.append(
-                applied.update,
-                author_id=member.user_id,
-                client_ids=own_ids,
-                received_at_ms=int(self._now_seconds() * 1000),
-            )
-        except LogUnavailable as error:
-            self.fail(error)
+    def _follow(self, member: Member, intake: Intake, ruling: Ruling, *, is_reply: bool) -> None:
+        """Store and pass on what the rules have left of an update, and what the server had to put right."""
+        for refusal in ruling.refusals:
+            member.deny(refusal)
+        if intake.applied is not None:
+            self._publication.of_member(member, intake.applied, is_reply=is_reply, effects=ruling.effects)
+        if intake.correction is not None:
+            self._publication.of_server(intake.correction)
+        shape = intake.verdict.shape
+        if shape is not None and intake.verdict.acknowledged is not intake.verdict.ready:
+            self._echoes.return_since(member, {client: first for client, (first, _) in shape.structs.items()})
+
+    def write(self, build: Callable[[Id], Written | None], *, author_id: int | None = None) -> None:
+        """Have the server write to the document, as soon as nobody else works on it.
+
+        `build`: the id of the server's next struct -> what to write, which fits the document as it is then; None if
+        there is nothing. It is called again if the document has to be built anew first.
+        """
+        self._standstill.afterwards(partial(self._write, build, author_id))
+
+    def _write(self, build: Callable[[Id], Written | None], author_id: int | None) -> None:
+        if self._is_over:
             return
-        self._echoes.return_structs(member, own_ids, applied.state_before)
-        self._broadcast.add(member, applied.update, applied.shape)
+        written = build((self._server_id, self.document.contents.state.get(self._server_id, 0)))
+        if written is None:
+            return
+        try:
+            applied = apply(self.document, written.update)
+        except (EngineFailure, MustRebuild) as failure:
+            again = partial(self._write, build, author_id)
+            self._rebuild(failure, again if isinstance(failure, MustRebuild) else _nothing)
+            return
+        if self.rules is not None:
+            self.rules.take_in(written.update)
+        self._publication.of_server(applied, author_id, written.effects)
 
     def _engine_failed(self, member: Member, intake: Intake, is_reply: bool) -> None:
         failure = intake.failure
@@ -468,7 +518,8 @@ class Room(YRoom):
     def _integrate_later(self, member: Member, verdict: Verdict, is_reply: bool) -> None:
         """What is wrong with an update that had to wait is its author's fault, whoever made it possible."""
         try:
-            self._complete(member, integrate(self.document, verdict), is_reply=is_reply)
+            intake = integrate(self.document, verdict, self._law(member))
+            self._complete(member, intake, is_reply=is_reply)
         except MalformedUpdate as error:
             member.fail(error)
 
@@ -512,6 +563,7 @@ class Room(YRoom):
             return
         self.document = loaded.document
         self.ydoc = loaded.document.ydoc
+        self.rules = loaded.rules
         self._ids.loaded_again(loaded.authors, loaded.relayable)
         self._stale_ids = loaded.stale_ids
         self._is_rebuilding = False
@@ -533,7 +585,7 @@ class Room(YRoom):
         self._owner.failed(self)
         for member in self._everybody():
             member.close(code, reason)
-        self._broadcast.cancel()
+        self._publication.cancel()
         self.presence.cancel()
         if self._is_rebuilding:
             self._is_rebuilding = False
@@ -566,8 +618,8 @@ class Room(YRoom):
 def _nothing() -> None: ...
 
 
-def _take_in_whole(document: Document, update: bytes, user_id: int) -> Intake:
+def _take_in_whole(document: Document, update: bytes, user_id: int, law: Law | None) -> Intake:
     verdict = judge(update, document.contents, lambda _: None, user_id=user_id, is_reply=True)
     if verdict.rest is not None:
         raise UpdateIncomplete
-    return integrate(document, verdict)
+    return integrate(document, verdict, law)

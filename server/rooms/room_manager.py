@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -34,6 +35,7 @@ from server.rooms.memory_budget import MemoryBudget
 from server.rooms.names import RoomName, parse_room_name
 from server.rooms.process_memory import give_back
 from server.rooms.room import Room
+from server.rooms.rules import RulesOf, no_rules
 
 _MAX_LOADING = 8
 """Documents that are read at once: so many may pass before what they take shows in the memory of the process."""
@@ -82,6 +84,8 @@ class RoomManager(WebsocketServer):
         *,
         linger_seconds: float,
         limits: RoomLimits,
+        rules_of: RulesOf = no_rules,
+        on_opened: Callable[[Room], None] = lambda room: None,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
         memory: MemoryBudget = UNLIMITED,
@@ -93,6 +97,8 @@ class RoomManager(WebsocketServer):
         self._compactor = compactor
         self._stale_updates = stale_updates
         self._limits = limits
+        self._rules_of = rules_of
+        self._on_opened = on_opened
         self._short_jobs = ThreadPoolExecutor(1, "short jobs")
         self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
@@ -166,6 +172,7 @@ class RoomManager(WebsocketServer):
             )
             self.rooms[key] = room
             self.has_opened = True
+            self._on_opened(room)
             opening.set_result(room)
             self.emptied(room)
         except RoomsFull as full:
@@ -187,9 +194,12 @@ class RoomManager(WebsocketServer):
         await self._recover(key)
         async with self._loading:
             await self._find_memory()
-            loaded = await load_document(self._log, key, compactor=self._compactor)
+            loaded = await load_document(
+                self._log, key, compactor=self._compactor, rules=self._rules_of(name)
+            )
         if self._is_recovering or key in self._lost_edits:
             loaded.relayable.update(loaded.authors)
+            return replace(loaded, is_recovering=True)
         return loaded
 
     async def _find_memory(self) -> None:
@@ -315,7 +325,9 @@ class RoomManager(WebsocketServer):
         started = time.monotonic()
         try:
             await self._commits.drain()
-            loaded = await load_document(self._log, room.name.canonical, guard)
+            loaded = await load_document(
+                self._log, room.name.canonical, guard, rules=self._rules_of(room.name)
+            )
             loaded.relayable.update(room.relayable)
             room.rebuilt(loaded, cost_seconds=time.monotonic() - started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this room's alone

@@ -54,6 +54,9 @@ _MESSAGE_COST_BYTES = 512
 _MESSAGES_PER_RELEASE = 64
 """A client's share of one turn: so many bytes, a message counted as if it had these more; some milliseconds."""
 
+_MAX_LOOK_BYTES = 64 * 1024
+"""A SyncStep2 of somebody who may not write is not looked at if it is larger: it is not empty, that is plain."""
+
 _NO_STRUCTS = b"\0"
 """How an update begins that only deletes."""
 
@@ -151,14 +154,17 @@ class Connection:
         """Act on one frame of the client."""
         self.silent_sweeps = 0
         self._count_turn(message)
+        count = 0
         try:
             for client_message in read_frame(message):
+                count += 1
                 if self._pauses or self._inbox:
                     self._inbox.append(client_message)
                 else:
                     self._act_on(client_message)
         except MalformedBytes as error:
             self.fail(error)
+        self._spend(count, self._turn)
 
     def _count_turn(self, message: bytes) -> None:
         """Leave the rest to the next turns of the loop: a socket's whole buffer may be drained in one."""
@@ -170,7 +176,6 @@ class Connection:
         if self._turn_bytes > _MAX_TURN_BYTES and not self._pauses & Pause.TURN:
             self._pause(Pause.TURN)
             loop.call_soon(self._release, Pause.TURN)
-        self._spend(1, now)
 
     def _spend(self, messages: int, now: float) -> None:
         wait_seconds = self._admission.spend(messages, now)
@@ -305,8 +310,8 @@ class Connection:
                 self._commits.on_relief(partial(self._release, Pause.DISK))
             return
         # Every stock viewer answers our SyncStep1, usually with nothing new: that is no violation.
-        if not update.is_reply:
-            self._deny(reason)
+        if not update.is_reply or len(update.data) > _MAX_LOOK_BYTES:
+            self.deny(reason)
         else:
             self._pause(Pause.IN_THREAD)
             room.would_change(update.data).add_done_callback(partial(self._judged, reason))
@@ -314,14 +319,15 @@ class Connection:
     def _judged(self, reason: str, would_change: asyncio.Future[bool]) -> None:
         try:
             if would_change.result():
-                self._deny(reason)
+                self.deny(reason)
         except (MalformedBytes, TooManyStructs) as error:
             self.fail(error)
         except RoomBusy:  # it is over, and so is this connection
             return
         self._release(Pause.IN_THREAD)
 
-    def _deny(self, reason: str) -> None:
+    def deny(self, reason: str) -> None:
+        """Refuse something that the client has sent, and say why."""
         self._room.denials += 1
         self.warn(reason)
         self._spend(_DENIAL_MESSAGES, asyncio.get_running_loop().time())
@@ -349,17 +355,18 @@ class Connection:
     # Rights
 
     def await_role(self) -> None:
-        """Take nothing more until `set_role`."""
+        """Take nothing more until `set_role`; what was held of it is let go, or it might come up without a right."""
         self._pause(Pause.RIGHTS)
+        self._room.let_go_of_held(self)
 
     def set_role(self, role: Role) -> None:
-        """From the next message on. Who may write from now on is asked for what it wrote before."""
+        """From the next message on. Who may write now is asked for what was refused, or let go, before."""
         if role < Role.VIEWER:
             self.refuse(CloseCode.FORBIDDEN, "you have no role in this room any more")
             return
-        might_write = self._grant.allows(self._write)
+        must_ask = bool(self._pauses & Pause.RIGHTS) or not self._grant.allows(self._write)
         self._grant = Grant(role)
-        if self._grant.allows(self._write) and not might_write and self._socket is not None:
+        if must_ask and self._grant.allows(self._write) and self._socket is not None:
             self._room.ask_for_missing(self)
         self._release(Pause.RIGHTS)
 
@@ -367,6 +374,11 @@ class Connection:
         """The same user has shown a fresh token: it counts from now on."""
         self.identity = identity
         self.shown_user = shown_user(identity)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the role allows to write to this document."""
+        return self._grant.allows(self._write)
 
     @property
     def room_name(self) -> RoomName:

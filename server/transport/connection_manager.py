@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import KEEPALIVE
-from server.transport.connection import Connection
+from server.transport.watched import Watched
 
 SWEEP_SECONDS = 2.0
 """y-sweet's client gives up after 3 s of silence while it waits for a status."""
@@ -36,7 +36,7 @@ class ConnectionManager:
         now_seconds: Callable[[], float],
     ) -> None:
         """`leeway_seconds`: for how long after its `exp` a token still counts, by the clock `now_seconds`."""
-        self._connections: set[Connection] = set()
+        self._connections: set[Watched] = set()
         self._quiet_sweeps = max(1, math.floor(keepalive_seconds / SWEEP_SECONDS) - 1)
         self._silent_sweeps = math.ceil(silence_close_seconds / SWEEP_SECONDS)
         self._lagging_sweeps = math.ceil(lagging_close_seconds / SWEEP_SECONDS)
@@ -47,16 +47,16 @@ class ConnectionManager:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Watched) -> None:
         """Watch over it until it is removed."""
         self._connections.add(connection)
         self._watch_expiry(connection, self._now_seconds())
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: Watched) -> None:
         """It has closed."""
         self._connections.discard(connection)
 
-    def of_users(self, user_ids: Container[int] | None) -> list[Connection]:
+    def of_users(self, user_ids: Container[int] | None) -> list[Watched]:
         """The connections of these users; None: all."""
         return [each for each in self._connections if user_ids is None or each.user_id in user_ids]
 
@@ -73,20 +73,20 @@ class ConnectionManager:
             self._watch_expiry(connection, now)
             self._sweep(connection)
 
-    def _watch_expiry(self, connection: Connection, now: float) -> None:
+    def _watch_expiry(self, connection: Watched, now: float) -> None:
         """Be there in time, if its token ends before the next sweep."""
         left_seconds = self._left_seconds(connection, now)
         if left_seconds < 2 * SWEEP_SECONDS:
             asyncio.get_running_loop().call_later(max(0.0, left_seconds), self._end_if_expired, connection)
 
-    def _end_if_expired(self, connection: Connection) -> None:
+    def _end_if_expired(self, connection: Watched) -> None:
         if self._left_seconds(connection, self._now_seconds()) <= 0:
             connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired: come back with a fresh one")
 
-    def _left_seconds(self, connection: Connection, now: float) -> float:
+    def _left_seconds(self, connection: Watched, now: float) -> float:
         return connection.identity.principal.expires_at_seconds + self._leeway_seconds - now
 
-    def _sweep(self, connection: Connection) -> None:
+    def _sweep(self, connection: Watched) -> None:
         if connection.is_lagging:
             connection.lagging_sweeps += 1
             if connection.lagging_sweeps >= self._lagging_sweeps:
@@ -106,7 +106,7 @@ class ConnectionManager:
         elif connection.silent_sweeps >= self._silent_sweeps // 2:
             connection.ping()
 
-    def _judge_throttle(self, connection: Connection) -> None:
+    def _judge_throttle(self, connection: Watched) -> None:
         """Who had to be slowed down all the time is told, then closed."""
         connection.throttled_sweeps = connection.throttled_sweeps + 1 if connection.was_throttled else 0
         connection.was_throttled = connection.is_throttled

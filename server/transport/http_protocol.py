@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol class, with what it lacks against half-sent requests: limits for their headers.
+"""uvicorn's HTTP protocol class, with what it lacks against half-sent requests: limits for their headers and number.
 
 Its access log is off: it prints query strings, and those may hold tokens.
 """
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from server.limits.peers import Crowded, Peers
 from server.transport.lingering import linger
 
 LINGER_SECONDS = 2.0
@@ -18,10 +19,17 @@ LINGER_SECONDS = 2.0
 
 
 def http_protocol(
-    *, handshake_timeout_seconds: float = 10.0, max_header_bytes: int = 64 * 1024
+    *,
+    handshake_timeout_seconds: float = 10.0,
+    max_header_bytes: int = 64 * 1024,
+    peers: Peers | None = None,
 ) -> type["HttpProtocol"]:
-    """The class for uvicorn's `http`, with these settings."""
-    settings = {"handshake_timeout_seconds": handshake_timeout_seconds, "max_header_bytes": max_header_bytes}
+    """The class for uvicorn's `http`, with these settings; without `peers` nobody counts connections."""
+    settings = {
+        "handshake_timeout_seconds": handshake_timeout_seconds,
+        "max_header_bytes": max_header_bytes,
+        "peers": peers,
+    }
     return type("HttpProtocol", (HttpProtocol,), settings)
 
 
@@ -29,16 +37,18 @@ class HttpProtocol(HttpToolsProtocol):
     """A connection whose request headers must be complete in time, and not too long.
 
     The time counts from connecting, later from a request's first byte. Too late is answered 408 (or not at all
-    if nothing came: browsers open spare connections), too long 431.
+    if nothing came: browsers open spare connections), too long 431. One too many of an address is closed at once.
     """
 
     handshake_timeout_seconds: ClassVar[float] = 10.0
     max_header_bytes: ClassVar[int] = 64 * 1024
+    peers: ClassVar[Peers | None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.accesslogger = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._counted_address: str | None = None
         self._has_ended = False
         self._in_headers = False
         self._header_bytes = 0
@@ -48,7 +58,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._start_deadline()
+        if self._enter():
+            self._start_deadline()
+        else:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._data = data
@@ -92,6 +105,7 @@ class HttpProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hand over also what the client sent right behind its handshake, which uvicorn 0.54 drops."""
         self._stop_deadline()
+        self._leave()
         upgrade = sys.exception()
         early = self._data[upgrade.args[0] :] if isinstance(upgrade, httptools.HttpParserUpgrade) else b""
         super().handle_websocket_upgrade()
@@ -102,6 +116,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_deadline()
+        self._leave()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -115,6 +130,20 @@ class HttpProtocol(HttpToolsProtocol):
         self._header_bytes += size
         if self._header_bytes > self.max_header_bytes:
             raise ValueError("headers too long")
+
+    def _enter(self) -> bool:
+        """Count the connection: `client` is the TCP peer, whatever a proxy's headers say later."""
+        if self.peers is not None and self.client is not None:
+            try:
+                self._counted_address = self.peers.enter(self.client[0])
+            except Crowded:
+                return False
+        return True
+
+    def _leave(self) -> None:
+        if self.peers is not None and self._counted_address is not None:
+            self.peers.leave(self._counted_address)
+            self._counted_address = None
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.handshake_timeout_seconds, self._too_late)

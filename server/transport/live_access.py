@@ -8,8 +8,8 @@ import anyio.lowlevel
 from crdt_store.update_log import LogUnavailable
 from server.access.doorkeeper import Doorkeeper
 from server.protocol.closing import CloseCode
-from server.transport.connection import Connection
 from server.transport.connection_manager import ConnectionManager
+from server.transport.watched import Watched
 
 _RETRY_SECONDS = 0.25
 _AT_ONCE = 100  # half a millisecond's work; then the others have their turn
@@ -60,7 +60,17 @@ class LiveAccess:
                 await anyio.sleep(_RETRY_SECONDS)
                 self.changed(None if users is None else frozenset(users))
 
-    async def _look_again(self, connection: Connection) -> None:
+    async def _look_again(self, connection: Watched) -> None:
+        """Whatever goes wrong with one connection is its own affair. Raises LogUnavailable."""
+        try:
+            await self._apply(connection)
+        except LogUnavailable:
+            raise
+        except Exception:
+            logger.exception("a connection's rights could not be changed")
+            connection.close(CloseCode.INTERNAL_ERROR, "your rights have changed: come back")
+
+    async def _apply(self, connection: Watched) -> None:
         identity = connection.identity
         if self._doorkeeper.is_revoked(identity):
             connection.refuse(CloseCode.UNAUTHORIZED, "the token was revoked")

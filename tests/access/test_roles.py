@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from auth.grants import Role
-from server.access.roles import Place, RolePolicy, effective_role, scopes_of
+from server.access.roles import Place, RolePolicy, effective_role, role_to_give, scopes_of
 from tests.access.doors import room
 
 NONE, VIEWER, COMMENTER, EDITOR, ADMIN = Role
@@ -68,7 +68,11 @@ def test_in_a_project_a_grant_limits_a_membership_and_gives_none(member: Role, g
         ("global", OUTSIDE, {}, None, VIEWER),
         ("global", OUTSIDE, {"global": ADMIN}, None, ADMIN),
         ("global", OUTSIDE, {"global": NONE}, None, NONE),
-        ("global", OUTSIDE, {"global": ADMIN}, {"*": EDITOR}, EDITOR),
+        ("global", OUTSIDE, {"global": ADMIN}, {"*": ADMIN}, VIEWER),
+        ("global", OUTSIDE, {}, {"globa*": ADMIN, "**": ADMIN}, VIEWER),
+        ("global", OUTSIDE, {}, {"global": ADMIN, "*": EDITOR}, ADMIN),
+        ("global", OUTSIDE, {}, {"global": EDITOR}, EDITOR),
+        ("global", OUTSIDE, {"global": ADMIN}, {"*": NONE}, NONE),
         (FILE, Place(7, is_deleted=True), {"project:7": ADMIN}, {"*": ADMIN}, NONE),
     ],
 )
@@ -95,3 +99,34 @@ def test_where_grants_are_the_authority_they_alone_count(
     assert (
         effective_role(room(FILE), place, {"project:7": ADMIN, "workspace:3": NONE}, grants, policy) is role
     )
+
+
+@pytest.mark.parametrize(("grants", "role"), [({"*": ADMIN}, VIEWER), ({"global": ADMIN}, ADMIN)])
+def test_a_star_makes_no_administrator_of_the_server_where_grants_are_the_authority_either(
+    grants: Mapping[str, Role], role: Role
+) -> None:
+    policy = RolePolicy(ADMIN, grants_are_authority=True)
+    assert effective_role(room("global"), OUTSIDE, {}, grants, policy) is role
+
+
+@pytest.mark.parametrize(
+    ("name", "grants", "role"),
+    [
+        ("project:7", {"*": EDITOR}, EDITOR),
+        ("project:7", {"**": ADMIN}, ADMIN),
+        ("project:7", {"project:7": ADMIN, "project:*": ADMIN, "workspace:*": ADMIN, "*:*": ADMIN}, NONE),
+        ("workspace:3", {"*": ADMIN}, ADMIN),
+        ("workspace:3", {"workspace:3": ADMIN, "workspace:3/*": EDITOR}, EDITOR),
+        ("workspace:3", {"workspace:3*": ADMIN}, ADMIN),
+        ("workspace:3", {"workspace:3": ADMIN}, NONE),
+        ("workspace:3", {"workspace:3/*": ADMIN}, NONE),
+        ("workspace:3", {"workspace:3": ADMIN, "workspace:3/a*": ADMIN, "workspace:3/*.md": ADMIN}, NONE),
+        ("chat:9", {"chat:9": COMMENTER}, COMMENTER),
+        (FILE, {FILE: EDITOR}, EDITOR),
+        (FILE, {}, NONE),
+    ],
+)
+def test_a_token_gives_away_what_it_has_in_all_that_is_below(
+    name: str, grants: Mapping[str, Role], role: Role
+) -> None:
+    assert role_to_give(grants, room(name)) is role

@@ -21,9 +21,7 @@ SETTINGS = Settings(
 CHECKS: dict[str, Callable[[Gate, int], None]] = {
     "max_handshakes_per_minute_per_address": lambda gate, who: gate.check_handshake(f"192.0.2.{who}"),
     "max_joins_per_minute_per_user": Gate.check_join,
-    "max_requests_per_minute_per_address": lambda gate, who: gate.check_request(
-        f"192.0.2.{who}", has_token=False
-    ),
+    "max_requests_per_minute_per_address": lambda gate, who: gate.check_request(f"192.0.2.{who}"),
     "max_requests_per_minute_per_user": Gate.check_user,
 }
 
@@ -63,17 +61,17 @@ def test_others_are_not_held_up(gate: Gate, name: str) -> None:
         CHECKS[name](gate, 1)
 
 
-def test_after_too_many_refused_tokens_no_other_is_looked_at(gate: Gate, clock: Clock) -> None:
-    gate.note_refused("192.0.2.1")
+def test_an_address_has_had_too_many_refused_tokens_until_the_minute_ends(gate: Gate, clock: Clock) -> None:
+    assert [gate.note_refused("192.0.2.1") for _ in range(3)] == [False, False, True]
+    clock.seconds += 20
+    refusal = gate.refused_too_often("192.0.2.1")
+    assert refusal.limit_name == "max_failures_per_minute_per_address"
+    assert refusal.wait_seconds == pytest.approx(40)
+    gate.check_request("192.0.2.1")
     gate.check_handshake("192.0.2.1")
-    gate.note_refused("192.0.2.1")
-    for check in (gate.check_handshake, lambda address: gate.check_request(address, has_token=True)):
-        with pytest.raises(TooMany, match=r"\(max_failures_per_minute_per_address\)$"):
-            check("192.0.2.1")
-    gate.check_request("192.0.2.1", has_token=False)
-    gate.check_handshake("192.0.2.2")
-    clock.seconds += 60
-    gate.check_handshake("192.0.2.1")
+    assert not gate.note_refused("192.0.2.2")
+    clock.seconds += 40
+    assert not gate.note_refused("192.0.2.1")
 
 
 def test_looking_at_a_hundred_thousand_addresses_needs_no_thread(gate: Gate) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from auth.grants import Role
 from auth.principals import Principal
+from crdt_store.effects import Effect
 from crdt_store.group_commit import GroupCommit
 from crdt_store.journal import Journal
 from crdt_store.memory import MemoryUpdateLog
@@ -185,7 +186,7 @@ def test_appending_to_the_journal(updates: list[bytes]) -> None:
 class ForgetfulLog(MemoryUpdateLog):
     """What is stored takes no memory."""
 
-    async def append(self, rows: Sequence[Row]) -> None: ...
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None: ...
 
 
 class Owner:

@@ -33,6 +33,7 @@ class Visitor:
     """A member of a room."""
 
     user_id: int = 1
+    may_write: bool = True
     shown_user: dict[str, Any] = field(default_factory=lambda: {"name": "alice"})
     closed: list[CloseCode] = field(default_factory=list)
 
@@ -44,6 +45,9 @@ class Visitor:
     def slow_down(self, seconds: float) -> None: ...
     def fail(self, error: Exception) -> None:
         raise error
+
+    def deny(self, reason: str) -> None:
+        raise AssertionError(reason)
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.closed.append(code)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
+from server.limits.peers import Peers
 from server.transport.http_protocol import http_protocol
 from tests.transport.serving import HANDSHAKE, RawClient, Served, serve
 
@@ -114,3 +116,30 @@ async def test_a_chunked_body_with_endless_trailers_is_ended(served: Served) -> 
     client = await client_of(served, head + b"X: y\r\n" * 1000)
     await client.read_rest()
     await served.wait_gone()
+
+
+async def test_one_connection_too_many_of_an_address_is_closed_at_once() -> None:
+    peers = Peers(2)
+    async with serve(http=http_protocol(peers=peers)) as served:
+        first, _ = [await client_of(served, LINE) for _ in range(2)]
+        third = await served.raw_client()
+        with suppress(ConnectionResetError):
+            assert await third.read_rest() == b""
+        first.write(b"\r\n")
+        assert b" 404 " in await first.read_head()
+        assert len(peers) == 2
+
+
+async def test_what_ends_in_any_way_or_becomes_a_websocket_is_counted_no_more() -> None:
+    peers = Peers(1)
+    protocol = http_protocol(handshake_timeout_seconds=0.1, max_header_bytes=2000, peers=peers)
+    async with serve(http=protocol) as served:
+        for sent in (LINE, b"", LINE + b"X: " + b"x" * 3000, b"nonsense\r\n\r\n"):
+            client = await client_of(served, sent)
+            await client.read_rest()
+            client.transport.close()
+            await served.wait_gone()
+            assert len(peers) == 0
+        for _ in range(3):
+            await served.open_raw()
+            assert len(peers) == 0

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from pycrdt import Doc, Text
 
+from crdt_store.effects import Effect
 from crdt_store.engine import Database
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import LogUnavailable, Row, StoredRow
@@ -43,12 +44,12 @@ class _SlowLog(SqlUpdateLog):
         super().__init__(database)
         self._disk = disk
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    async def append(self, rows: Sequence[Row], effects: Sequence[Effect] = ()) -> None:
         self._disk.append_begun.set()
         await self._disk.running.wait()
         if self._disk.broken:
             raise LogUnavailable("disk I/O error")
-        await super().append(rows)
+        await super().append(rows, effects)
 
     async def read(self, document: str, *, after: int = 0) -> AsyncIterator[StoredRow]:
         if self._disk.broken and "broken" in document:

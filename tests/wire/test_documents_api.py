@@ -1,6 +1,8 @@
 """Documents over HTTP: who may do what, and what is answered."""
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -10,9 +12,12 @@ import httpx
 import pytest
 
 from auth.grants import Role
+from server.access.doorkeeper import Doorkeeper
+from server.access.identity import Identity
 from server.api_errors import ErrorCode
 from server.engine.document import Document, EngineFailure
 from server.protocol.yjs_messages import sync_step_2, update_message
+from server.rooms.names import RoomName
 from tests.documents_client import DocumentsClient, documents_client
 from tests.wire.client import Writer
 from tests.wire.conftest import ROOM, RunningServer, run_server
@@ -91,6 +96,54 @@ async def with_two_updates_aside(server: RunningServer) -> None:
     async with asker(server) as admin:
         await admin.restore(await admin.copy())
     await bring_aside(server, writer.doc.get_update(), writer.type(" two"))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("token", ErrorCode.UNAUTHORIZED),
+        ("user", ErrorCode.UNAUTHORIZED),
+        ("time", ErrorCode.UNAUTHORIZED),
+        ("project", ErrorCode.NOT_FOUND),
+        ("nothing", None),
+    ],
+)
+async def test_who_may_no_more_when_the_body_is_there_replaces_nothing(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, change: str, code: ErrorCode | None
+) -> None:
+    await (await server.client()).edit(Writer(7).type("one"))
+    door: Doorkeeper = server.app.state.doorkeeper
+    has_passed, role_in = asyncio.Event(), door.role_in
+
+    async def watched(identity: Identity, room: RoomName) -> Role:
+        role = await role_in(identity, room)
+        has_passed.set()
+        return role if change != "project" or len(passed) == 0 else Role.NONE
+
+    async def slow_body() -> AsyncIterator[bytes]:
+        yield EMPTY[:1]
+        await has_passed.wait()
+        passed.append(change)
+        if change == "token":
+            await door.revoke_token("slow", expires_at_seconds=None, revoked_by=1)
+        elif change == "user":
+            await door.revoke_user((await door.identify(token)).user_id, revoked_by=1)
+        elif change == "time":
+            end = time.time() + 60 + 5  # with the leeway
+            monkeypatch.setattr(door, "now_seconds", lambda: end)
+        yield EMPTY[1:]
+
+    passed: list[str] = []
+    monkeypatch.setattr(door, "role_in", watched)
+    token = server.tokens.mint(
+        "root", grants={"*": Role.ADMIN}, now_seconds=time.time(), ttl_seconds=60, token_id="slow"
+    )
+    async with asker(server, token=token) as api:
+        response = await api.request("PUT", "copies", content=slow_body())
+    monkeypatch.undo()
+    if code is not None:
+        assert_refused(response, code)
+    assert await (await server.client()).text() == ("one" if code else "")
 
 
 @pytest.mark.parametrize("role", Role)

@@ -147,8 +147,46 @@ async def test_a_relay_does_not_make_somebodys_id_the_relayers(server: RunningSe
     await bob.show(8, 1, b"{}")
     await bob.send(sync_step_2(first))
     await bob.until(lambda: bob.heard(first))
+    await alice.show(777, 1, b"{}")
     await alice.edit(writer.type("b"))
     assert await bob.text() == "ab"
+
+
+async def test_nobody_continues_what_somebody_else_has_brought(server: RunningServer) -> None:
+    alice, bob, writer = await server.client("alice"), await server.client("bob"), Writer(5001)
+    await alice.send(sync_step_2(mine := writer.type("mine")))
+    await alice.until(lambda: alice.heard(mine))
+    forger = Writer(5001)
+    forger.doc.apply_update(mine)
+    await bob.send(update_message(forger.type(" forged")))
+    assert await bob.close_code() == CloseCode.FORBIDDEN
+    await alice.edit(writer.type("!"))
+    assert await alice.text() == "mine!"
+
+
+async def test_a_viewer_keeps_nobody_from_an_id(server: RunningServer) -> None:
+    alice, writer = await server.client("alice"), Writer(4242)
+    mallory = await server.client("mallory", role=Role.VIEWER)
+    await mallory.show(4242, 50, b"{}")
+    await alice.until(lambda: len(alice.awareness()) == 1)
+    await alice.edit(writer.type("mine"))
+    assert await alice.text() == "mine"
+
+
+async def test_nobody_takes_the_presence_of_somebody_who_has_just_left(server: RunningServer) -> None:
+    bob = await server.client("bob")
+    alice = await server.client("alice")
+    await alice.show(4242, 1, b'{"mine":1}')
+    await bob.until(lambda: len(bob.awareness()) == 1)
+    await alice.connection.close()
+    await bob.until(lambda: bob.awareness()[-1].state is None)
+    mallory = await server.client("mallory")
+    await mallory.show(4242, 50, b'{"mine":2}')
+    await mallory.sync()
+    again = await server.client("alice")
+    await again.show(4242, 2, b'{"mine":3}')
+    await bob.until(lambda: bob.awareness()[-1].state is not None)
+    assert bob.awareness()[-1].state == b'{"mine":3}'
 
 
 async def test_nobody_edits_under_the_id_of_somebody_who_is_present(server: RunningServer) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -86,7 +86,7 @@ async def test_a_connection_that_was_not_let_in_takes_no_place(tmp_path: Path) -
 # Refused tokens
 
 
-async def test_after_too_many_refused_tokens_no_other_is_looked_at(tmp_path: Path) -> None:
+async def test_after_too_many_refused_tokens_a_good_one_passes_all_the_same(tmp_path: Path) -> None:
     async with run_server(tmp_path, max_failures_per_minute_per_address=3) as server, http_of(server) as http:
         valid, guess = (
             {"Authorization": f"Bearer {token}"} for token in (server.token(), server.token(ttl=-60))
@@ -94,9 +94,12 @@ async def test_after_too_many_refused_tokens_no_other_is_looked_at(tmp_path: Pat
         assert (await http.get("/api/me", headers=guess)).status_code == 401
         for _ in range(2):
             assert await (await server.client(token="guess")).close_code() == CloseCode.UNAUTHORIZED
-        assert await handshake(server) is not None
-        refused = await http.get("/api/me", headers=valid)
+            assert await (await server.client(token="guess")).close_code() == CloseCode.UNAUTHORIZED
+        assert await handshake(server) is None
+        assert (await http.get("/api/me", headers=valid)).status_code == 200
+        refused = await http.get("/api/me", headers=guess)
         assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
         assert "max_failures_per_minute_per_address" in refused.json()["error"]["reason"]
         assert (await http.get("/api/limits")).status_code == 200
 
@@ -209,6 +212,26 @@ async def test_whoever_sends_too_much_is_read_more_slowly_and_loses_nothing(tmp_
         await flooder.until(lambda: len(flooder.answers()) == 300)
         assert time.monotonic() - began > 0.9
         assert other_seconds < 0.9
+
+
+# Connections that say nothing
+
+
+async def test_whoever_opens_sockets_and_says_nothing_has_so_many_and_no_more(tmp_path: Path) -> None:
+    async with run_server(tmp_path, max_connections_per_address=2) as server, AsyncExitStack() as opened:
+        port = int(server.url.rpartition(":")[2])
+
+        async def silent() -> RawClient:
+            client = await RawClient.connect(port)
+            opened.callback(client.transport.abort)
+            return client
+
+        client = await server.client()  # is no longer one of them
+        assert await client.sync() == b"\0\0"
+        *kept, extra = [await silent() for _ in range(3)]
+        with suppress(ConnectionResetError):
+            assert await extra.read_rest() == b""
+        assert not any(each.reader.at_eof() for each in kept)
 
 
 # Handshakes that are not finished

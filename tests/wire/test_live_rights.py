@@ -99,6 +99,20 @@ async def test_a_downgrade_counts_for_the_next_frame_and_an_upgrade_asks_for_wha
     await alice.until(lambda: alice.heard(refused))
 
 
+async def test_what_was_planted_before_a_downgrade_does_not_come_up_after_it(team: Team) -> None:
+    await team.make_bob("editor")
+    alice, bob, writer = await team.client("alice"), await team.client("bob"), Writer(777)
+    first = writer.type("abc")
+    planter = Writer(666)
+    planter.doc.apply_update(first)
+    await bob.send(update_message(planter.type(" planted")))  # builds on what nobody has sent yet
+    await bob.until(lambda: len(bob.questions()) == 2)
+    await team.make_bob("viewer")
+    await alice.edit(first)
+    await bob.sync()
+    assert await alice.text() == "abc"
+
+
 async def test_who_is_removed_is_sent_away_within_a_second(team: Team) -> None:
     await team.make_bob("editor")
     bob = await team.client("bob")
@@ -169,6 +183,15 @@ async def test_who_sends_too_much_is_slowed_down_and_loses_nothing(tmp_path: Pat
         await bob.until(lambda: all(map(bob.heard, updates)))
         assert time.monotonic() - began > 0.8  # twenty more than two seconds' worth
         assert not alice.denials()
+
+
+async def test_messages_count_however_many_a_frame_holds(tmp_path: Path) -> None:
+    async with run_server(tmp_path, max_messages_per_second_per_connection=10) as server:
+        alice, began = await server.client("alice"), time.monotonic()
+        for _ in range(2):
+            await alice.send(sync_step_1(b"\0") * 20)
+        await alice.edit(Writer(1).type("x"))
+        assert time.monotonic() - began > 1.5  # forty and one, where twenty are two seconds' worth
 
 
 async def test_who_has_to_be_slowed_down_all_the_time_is_told_and_then_closed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from auth.claims import LAST_SECOND
 from auth.grants import ALLOWED, Action, Role
 from server.api_errors import ErrorCode
 from tests.wire.conftest import RunningServer, run_server
@@ -266,8 +267,49 @@ async def test_a_role_in_global_makes_an_administrator_of_the_server(town: Town)
     await root.call("PUT", f"global/members/{bob_id}", {"role": "admin"})
     await town.bob.call("PUT", f"{project}/members/{bob_id}", {"role": "admin"})
     assert (await town.bob.call("GET", project))["role"] == "admin"
+    await root.call("PUT", f"{project}/members/{bob_id}", {"role": "editor"})
+    await town.person("carol", {"*": Role.ADMIN}).refused(ErrorCode.FORBIDDEN, "GET", "global/members")
     await root.call("DELETE", f"global/members/{bob_id}")
     await town.bob.refused(ErrorCode.FORBIDDEN, "GET", "global/members")
+
+
+@pytest.mark.parametrize(
+    ("grants", "may"),
+    [
+        ({"*": Role.ADMIN}, ["project", "workspace", "chat", "file"]),
+        ({"project:*": Role.ADMIN, "workspace:*": Role.ADMIN}, ["workspace", "file"]),
+        ({"project:*": Role.ADMIN, "workspace:1": Role.ADMIN, "chat:1": Role.ADMIN}, ["chat", "file"]),
+    ],
+)
+async def test_a_limited_token_gives_away_no_more_than_it_has(
+    town: Town, grants: Mapping[str, Role], may: list[str]
+) -> None:
+    project, bob_id = await town.alice.project(), await town.bob.user_id()
+    await town.alice.part(project, "workspaces")
+    await town.alice.part(project, "chats")
+    limited = town.person(
+        "alice", {**grants, "workspace:1/a.md": Role.ADMIN, "*": grants.get("*", Role.VIEWER)}
+    )
+    rooms = {"project": project, "workspace": "workspaces/1", "chat": "chats/1", "file": "workspace:1/a.md"}
+    given = []
+    for kind, path in rooms.items():
+        one = f"member/{bob_id}/{path}" if kind == "file" else f"{path}/members/{bob_id}"
+        all_members = f"members/{path}" if kind == "file" else f"{path}/members"
+        changed = await limited.ask("PUT", one, {"role": "admin"})
+        added = await limited.ask("POST", all_members, {"subject": "dave", "role": "admin"})
+        assert (changed.status_code, added.status_code) in ((200, 201), (403, 403))
+        given += [kind] if changed.is_success else []
+    assert given == may
+
+
+async def test_members_come_from_the_one_issuer_of_this_server(town: Town) -> None:
+    project = await town.alice.project()
+    new = {"subject": "carol", "role": "viewer"}
+    reason = await town.alice.refused(
+        ErrorCode.INVALID_PARAMETER, "POST", f"{project}/members", {**new, "issuer": "elsewhere"}
+    )
+    assert "issuer" in reason
+    await town.alice.call("POST", f"{project}/members", {**new, "issuer": "costudio"})
 
 
 @pytest.mark.parametrize(
@@ -373,13 +415,22 @@ async def test_me_is_what_the_token_says(town: Town) -> None:
     }
 
 
-async def test_a_token_that_never_ends_is_shown_with_the_last_moment_there_is(
+async def test_a_token_until_the_last_moment_there_is_can_be_revoked_and_none_goes_on_longer(
     server: RunningServer, town: Town
 ) -> None:
-    for_ever = server.tokens.mint("carol", grants=None, now_seconds=time.time(), ttl_seconds=1e300)
+    def lasting(until_seconds: float) -> str:
+        now = time.time()
+        return server.tokens.mint(
+            "carol", grants=None, now_seconds=now, ttl_seconds=until_seconds - now, token_id="long"
+        )
+
     carol = town.person("carol")
-    carol.token = for_ever
+    carol.token = lasting(1e300)
+    assert "exp" in await carol.refused(ErrorCode.UNAUTHORIZED, "GET", "me")
+    carol.token = lasting(LAST_SECOND)
     assert (await carol.call("GET", "me"))["expires_at"].startswith("9999-12-31")
+    await carol.call("POST", "revocations", {"token_id": "long"})
+    await carol.refused(ErrorCode.UNAUTHORIZED, "GET", "me")
 
 
 async def test_roles_say_what_they_allow(town: Town) -> None:
@@ -419,6 +470,15 @@ async def test_somebody_signs_out_of_one_place(town: Town) -> None:
     await here.call("POST", "revocations", {"token_id": "here"})
     await here.refused(ErrorCode.UNAUTHORIZED, "GET", "me")
     await there.call("GET", "me")
+
+
+async def test_a_limited_token_ends_itself_and_not_those_of_its_owner(town: Town) -> None:
+    limited = town.person("bob", {"*": Role.ADMIN}, token_id="lent")
+    bob_id = await limited.user_id()
+    await limited.refused(ErrorCode.FORBIDDEN, "POST", "revocations", {"user_id": bob_id})
+    await limited.call("POST", "revocations", {"token_id": "lent"})
+    await limited.refused(ErrorCode.UNAUTHORIZED, "GET", "me")
+    assert await town.bob.user_id() == bob_id
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One-use tickets: what stands in a URL is worth nothing a moment later."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -89,8 +90,8 @@ async def test_a_ticket_takes_a_role_in_its_room_and_is_kept_by_no_cache(server:
 
 
 async def test_a_ticket_made_before_its_user_was_revoked_is_refused(server: RunningServer) -> None:
-    token = server.token("bob")
-    ticket = await ticket_of(server, token)
+    ticket = await ticket_of(server, server.token("bob"))
+    token = server.tokens.mint("bob", grants=None, now_seconds=time.time(), ttl_seconds=60)
     async with httpx.AsyncClient(
         base_url=server.url.replace("ws://", "http://"), headers={"Authorization": f"Bearer {token}"}
     ) as http:

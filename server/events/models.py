@@ -1,0 +1,137 @@
+"""The payload of every event that clients send: bounded in size, and refused where it says anything else."""
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from server.access.texts import Body, Key
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_CURSOR_BYTES, MAX_CURSOR_DEPTH = 4 * 1024, 32
+MAX_TOKEN_CHARACTERS = 16 * 1024
+MAX_MENTIONS = 100
+_MAX_SEQ = 2**53 - 1  # what JavaScript can count to
+
+
+def storable(text: str) -> str:
+    """A text that every database and every reader takes. Raises ValueError."""
+    if "\0" in text or any(unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("must have no NUL, nor half a surrogate pair")
+    return text
+
+
+def _short_enough(text: str) -> str:
+    if len(storable(text).encode()) > MAX_BODY_BYTES:
+        raise ValueError(f"must have at most {MAX_BODY_BYTES} bytes")
+    return text
+
+
+def small_json(value: Any) -> Any:
+    """JSON that every reader takes. Raises ValueError."""
+    if not _is_flat(value, MAX_CURSOR_DEPTH):
+        raise ValueError(f"must be nested at most {MAX_CURSOR_DEPTH} deep")
+    # Half a surrogate pair, and a number that is none, are ValueErrors.
+    if len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode()) > MAX_CURSOR_BYTES:
+        raise ValueError(f"must have at most {MAX_CURSOR_BYTES} bytes")
+    return value
+
+
+def _is_flat(value: Any, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_flat(part, depth - 1) for part in parts)
+
+
+Room = Annotated[str, Field(min_length=1, max_length=600), AfterValidator(storable)]
+Seq = Annotated[int, Field(ge=0, le=_MAX_SEQ)]
+UserId = Annotated[int, Field(ge=1, le=_MAX_SEQ)]
+MessageBody = Annotated[str, Field(max_length=MAX_BODY_BYTES), AfterValidator(_short_enough)]
+Moment = Annotated[str, StringConstraints(max_length=64), AfterValidator(storable)]
+Path = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(storable)]
+Line = Annotated[str, Field(max_length=200), AfterValidator(storable)]
+Cursor = Annotated[Any, AfterValidator(small_json)]
+MessageAction = Literal["send", "edit", "delete", "react", "unreact"]
+
+
+class InRoom(Body):
+    """`room`: its name, as in docs/wire.md."""
+
+    room: Room
+
+
+class Connect(Body):
+    """A token, where the address or the header bore none; or a fresh one, of the same user."""
+
+    token: Annotated[str, Field(max_length=MAX_TOKEN_CHARACTERS), AfterValidator(storable)] | None = None
+
+
+class Nothing(Body):
+    """No payload."""
+
+
+class JoinRoom(InRoom):
+    """`last_seq`: of the last event of this room that the client has; those after it are sent.
+
+    `away`: here, but not at the keyboard. Joining again changes that.
+    """
+
+    last_seq: Seq | None = None
+    away: bool = False
+
+
+class Message(InRoom):
+    """`id`: the client's own, a UUID: sent again, it is the same message. `sent_at`: by the client's clock.
+
+    `edit` and `delete` are for one's own. `react` and `unreact` name whose message it is in `author_id`.
+    """
+
+    id: Key
+    action: MessageAction = "send"
+    body: MessageBody | None = None
+    reply_to: Key | None = None
+    mentions: Annotated[list[UserId], Field(max_length=MAX_MENTIONS)] = []
+    sent_at: Moment | None = None
+    author_id: UserId | None = None
+    reaction: Annotated[str, Field(min_length=1, max_length=32), AfterValidator(storable)] | None = None
+
+
+class ReadUpTo(InRoom):
+    """All messages of the chat up to this one."""
+
+    seq: Seq
+
+
+class ShowCursor(InRoom):
+    """Any JSON that the readers of this room understand; null: none."""
+
+    cursor: Cursor
+
+
+class FileUpdate(InRoom):
+    """A file of the workspace was changed by other means than its document."""
+
+    path: Path
+    action: Literal["created", "changed", "moved", "deleted"]
+    old_path: Path | None = None
+    note: Line | None = None
+
+
+CLIENT_EVENTS: Mapping[str, type[Body]] = {
+    "connect": Connect,
+    "disconnect": Nothing,
+    "join_room": JoinRoom,
+    "leave_room": InRoom,
+    "message": Message,
+    "message_delivered": ReadUpTo,
+    "message_read": ReadUpTo,
+    "typing_start": InRoom,
+    "typing_stop": InRoom,
+    "cursor": ShowCursor,
+    "file_update": FileUpdate,
+    "ping": Nothing,
+}
+"""Type -> payload of what clients send."""

@@ -1,0 +1,201 @@
+"""The payload of every event that the server sends: described here, built by the feature that it belongs to."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from server.access.texts import RoleName
+from server.events.models import FileUpdate, MessageAction
+
+PresenceState = Literal["online", "away"]
+
+
+class Sent(BaseModel):
+    """What the server sends; later versions may say more."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class SentInRoom(Sent):
+    """`room`: its canonical name."""
+
+    room: str
+
+
+class Kept(SentInRoom):
+    """What is kept for those who come back. `event_seq`: its place, for `last_seq` of `join_room`."""
+
+    event_seq: int | None = None
+
+
+class Ack(Sent):
+    """What was asked for is done, and saved. What else stands here is in docs/events.md, by what was asked."""
+
+
+class Error(Sent):
+    """Nothing was done."""
+
+    code: str
+    reason: str
+    room: str | None = None
+
+
+class Present(Sent):
+    """Somebody in a room, with all devices. `agent`: a program that acts by itself."""
+
+    user_id: int
+    name: str | None
+    color: str | None = None
+    avatar: str | None = None
+    agent: dict[str, Any] | None = None
+    state: PresenceState
+    typing: bool
+    activity: str | None = None
+    cursor: Any = None
+
+
+class UserJoined(Present):
+    """The first device of a user is here."""
+
+    room: str
+
+
+class AboutUser(SentInRoom):
+    """Of one user in a room."""
+
+    user_id: int
+
+
+class PresenceUpdate(AboutUser):
+    """What somebody is doing has changed."""
+
+    state: PresenceState
+    activity: str | None = None
+
+
+class CursorMoved(AboutUser):
+    """As its owner's program has put it; null: none any more."""
+
+    cursor: Any
+
+
+class MessageSent(Kept):
+    """The author is the envelope's `sender_id`. `seq`: its place in the chat, which is the order to show.
+
+    Of a deleted message the body is empty. Times are ISO 8601.
+    """
+
+    id: str
+    seq: int
+    action: MessageAction
+    body: str
+    reply_to: str | None = None
+    mentions: list[int] = []
+    sent_at: str | None = None
+    server_time: str
+    edited_at: str | None = None
+    deleted: bool = False
+
+
+class Status(Sent):
+    """All messages up to `seq` have this status with this user; `sent`: they are saved."""
+
+    user_id: int
+    status: Literal["sent", "delivered", "read"]
+    seq: int
+
+
+class MessageStatus(SentInRoom):
+    """Many at once; each stands for all before it."""
+
+    statuses: list[Status]
+
+
+class FileUpdated(FileUpdate, Kept):
+    """As the client has said it."""
+
+    model_config = ConfigDict(extra="allow", strict=False)
+
+
+class Notification(Sent):
+    """Something that its user should see. `kind`: mention, unread, system and others."""
+
+    kind: str
+    text: str | None = None
+    room: str | None = None
+
+
+class LockChanged(SentInRoom):
+    """`holder_id`: null if nobody holds the lock."""
+
+    path: str
+    holder_id: int | None
+    expires_at: str | None = None
+
+
+class Conflict(SentInRoom):
+    """Two changed the same part of a file while it was locked."""
+
+    path: str
+
+
+class PermissionChanged(Sent):
+    """A role in a room has changed (with `none` the room is left), or the token is about to end."""
+
+    room: str | None = None
+    role: RoleName | None = None
+    reason: Literal["token_expires"] | None = None
+    expires_at: str | None = None
+
+
+class Pong(Sent):
+    """The answer to `ping`."""
+
+
+SERVER_EVENTS: Mapping[str, type[BaseModel]] = {
+    "ack": Ack,
+    "error": Error,
+    "message": MessageSent,
+    "message_status": MessageStatus,
+    "typing_start": AboutUser,
+    "typing_stop": AboutUser,
+    "presence_update": PresenceUpdate,
+    "user_joined": UserJoined,
+    "user_left": AboutUser,
+    "cursor": CursorMoved,
+    "file_update": FileUpdated,
+    "notification": Notification,
+    "lock_changed": LockChanged,
+    "conflict": Conflict,
+    "permission_changed": PermissionChanged,
+    "pong": Pong,
+}
+"""Type -> payload of what the server sends."""
+
+
+# What an `ack` holds
+
+
+class ConnectAck(Ack):
+    """`protocol`: the version of this protocol."""
+
+    user_id: int
+    name: str
+    expires_at: str
+    server_time: str
+    protocol: Literal[1] = 1
+
+
+class JoinAck(Ack):
+    """`last_seq`: of the last event of the room when it was joined. `gap`: not all that was missed is kept: `rest`
+    is where to read it. `unread`: messages that others wrote after the read mark, in chats.
+    """
+
+    room: str
+    role: RoleName
+    members: list[Present]
+    last_seq: int
+    gap: bool
+    rest: str | None = None
+    unread: int | None = None

@@ -1,0 +1,71 @@
+"""What a document has taken in, on its way to the log and to the members."""
+
+from collections.abc import Callable, Sequence
+
+from crdt_store.effects import Effect
+from crdt_store.journal import Journal
+from crdt_store.update_log import LogUnavailable
+from server.rooms.broadcast import Broadcast
+from server.rooms.client_ids import ClientIds
+from server.rooms.echoes import Echoes
+from server.rooms.intake import Applied
+from server.rooms.member import Member
+
+
+class Publication:
+    """The journal has an update before anybody hears of it. `on_failure` is called when it cannot have it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        broadcast: Broadcast,
+        echoes: Echoes,
+        client_ids: ClientIds,
+        now_seconds: Callable[[], float],
+        on_failure: Callable[[LogUnavailable], None],
+    ) -> None:
+        self._journal = journal
+        self._broadcast = broadcast
+        self._echoes = echoes
+        self._client_ids = client_ids
+        self._now_seconds = now_seconds
+        self._on_failure = on_failure
+
+    def of_member(
+        self, member: Member, applied: Applied, *, is_reply: bool, effects: Sequence[Effect] = ()
+    ) -> None:
+        """What a member has brought; `effects` are stored with it."""
+        own_ids = self._client_ids.own(member, applied.state_before, is_reply=is_reply)
+        self._client_ids.bind(member, own_ids)
+        if is_reply:
+            self._client_ids.brought(member, applied.state_before)
+        if self._store(applied.update, member.user_id, own_ids, effects):
+            self._echoes.return_structs(member, own_ids, applied.state_before)
+            self._broadcast.add(member, applied.update, applied.shape)
+
+    def of_server(
+        self, applied: Applied, author_id: int | None = None, effects: Sequence[Effect] = ()
+    ) -> None:
+        """What the server has written, on behalf of `author_id` if of anybody."""
+        if self._store(applied.update, author_id, (), effects):
+            self._broadcast.add(None, applied.update, applied.shape)
+
+    def cancel(self) -> None:
+        """The room is over."""
+        self._broadcast.cancel()
+
+    def _store(
+        self, update: bytes, author_id: int | None, client_ids: tuple[int, ...], effects: Sequence[Effect]
+    ) -> bool:
+        try:
+            self._journal.append(
+                update,
+                author_id=author_id,
+                client_ids=client_ids,
+                received_at_ms=int(self._now_seconds() * 1000),
+                effects=effects,
+            )
+        except LogUnavailable as error:
+            self._on_failure(error)
+            return False
+        return True
