@@ -25,9 +25,9 @@ def access(settings: Settings, action: Action) -> Callable[[Caller, Door, str], 
 
     async def check(caller: Caller, door: Door, room: str) -> Access:
         name = parse_room(room, settings.plain_names_workspace_id)
-        await require(door, caller, name, action)
-        if not name.has_document:
+        if not name.has_document:  # whoever asks
             raise ApiError(ErrorCode.NOT_FOUND, f"{name} has no document")
+        await require(door, caller, name, action)
         return Access(name, caller, action)
 
     return check
