@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         12_000, description="HTTP requests, whosever they are"
     )
     max_failures_per_minute_per_address: PositiveInt = Field(
-        300, description="tokens and tickets that were refused; beyond, no others are looked at"
+        300, description="tokens and tickets that were refused; beyond, those that are refused get 429"
     )
     broadcast_window_seconds: float = Field(
         0.04,

@@ -68,7 +68,7 @@ LIMITS = (
         "max_failures_per_minute_per_address",
         "refused tokens and tickets a minute",
         "an address, on one node",
-        f"{_429} for whatever shows a token",
+        f"{_429} for the next one that is refused",
     ),
     Limit(
         "throttled_close_seconds", "seconds", "a connection that has to be slowed down all the time", "1013"

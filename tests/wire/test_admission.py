@@ -16,7 +16,7 @@ from tests.wire.conftest import ROOM, SECRET, RunningServer, run_server
 
 def forged(**changes: object) -> str:
     """A token that is right but for these claims."""
-    claims = {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 60} | changes
+    claims = {"iss": "costudio", "aud": "costudio", "sub": "x", "exp": time.time() + 3600} | changes
     return jwt.encode({name: value for name, value in claims.items() if value is not None}, SECRET)
 
 
@@ -24,7 +24,7 @@ BAD_TOKENS = {
     "missing": "",
     "not a token": "x.y.z",
     "expired": forged(exp=time.time() - 60),
-    "not yet valid": forged(nbf=time.time() + 60),
+    "not yet valid": forged(nbf=time.time() + 3000, exp=time.time() + 3600),
     "no expiry": forged(exp=None),
     "no subject": forged(sub=None),
     "wrong audience": forged(aud="others"),
