@@ -44,6 +44,22 @@ YJS: Mapping[str, Surface] = {
 """Messages on `/ws/{room}`."""
 
 
+EVENTS: Mapping[str, Surface] = {
+    "connect": Surface(Open.ANY_TOKEN),
+    "disconnect": Surface(Open.NO_TOKEN),
+    "ping": Surface(Open.ANY_TOKEN),
+    "join_room": _READ,
+    "leave_room": _READ,
+    "message": Surface(Action.WRITE_MESSAGE),
+    "message_delivered": _READ,
+    "message_read": _READ,
+    "typing_start": Surface(Action.SHOW_PRESENCE),
+    "typing_stop": Surface(Action.SHOW_PRESENCE),
+    "cursor": Surface(Action.SHOW_PRESENCE),
+}
+"""Events of clients on `/events`, in the room that they name."""
+
+
 def _members(of_all: str, of_one: str, but: str) -> dict[tuple[str, str], Surface]:
     look, change = Surface(Action.READ, but), Surface(Action.ADMINISTER, but)
     return {
