@@ -181,7 +181,7 @@ async def _serving(
     )
     marks = Marks(chats, messages, hub, _now_ms)
     handlers = EventHandlers(
-        message=Speaking(chats, messages, _now_ms).message,
+        message=Speaking(chats, messages, gate, _now_ms).message,
         message_delivered=marks.delivered,
         message_read=marks.read,
     )

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     throttled_close_seconds: PositiveSeconds = Field(
         60, description="a connection that has to be slowed down all the time is closed after this"
     )
+    max_chat_messages_per_minute_per_user: PositiveInt = Field(
+        6_000, description="messages that a JSON client's user writes in chats"
+    )
     max_rooms_per_connection: PositiveInt = Field(500, description="rooms that a JSON client is in at once")
     max_room_events: PositiveInt = Field(
         10_000, description="events of a room kept for JSON clients that come back"

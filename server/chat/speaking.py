@@ -18,6 +18,7 @@ from server.chat.told import iso
 from server.events.errors import EventError, EventErrorCode
 from server.events.handlers import Answer, Speaker
 from server.events.models import Message as MessageEvent
+from server.limits.gate import Gate
 from server.protocol.structs import Id
 from server.rooms.names import RoomKind, RoomName
 from server.rooms.room import Room
@@ -32,15 +33,16 @@ _Change = tuple[bytes | None, News]
 class Speaking:
     """The handler of `message`: answered once it is committed."""
 
-    def __init__(self, chats: Chats, messages: Messages, now_ms: Callable[[], int]) -> None:
+    def __init__(self, chats: Chats, messages: Messages, gate: Gate, now_ms: Callable[[], int]) -> None:
         self._chats = chats
         self._messages = messages
+        self._gate = gate
         self._now_ms = now_ms
 
     async def message(
         self, speaker: Speaker, name: RoomName, event: MessageEvent
     ) -> Answer | Awaitable[Answer]:
-        """Send, edit, delete, react. Raises EventError, LogUnavailable; the answer too."""
+        """Send, edit, delete, react. Raises EventError, TooMany, LogUnavailable; the answer too."""
         if name.kind is not RoomKind.CHAT:
             raise EventError(EventErrorCode.NOT_ALLOWED, "messages are for chat rooms")
         if not Grant(speaker.role_in(name)).allows(Action.WRITE_MESSAGE):
@@ -50,8 +52,9 @@ class Speaking:
         room = self._chats.rooms.rooms.get(name.canonical)
         if not isinstance(room, Room) or not isinstance(room.rules, ChatRules):
             raise EventError(EventErrorCode.UNAVAILABLE)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         user_id = speaker.identity.user_id
+        self._gate.check_message(user_id)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         build = partial(self._build, room, user_id, event, answer)
         room.write(build, author_id=user_id)
         return self._committed(room, answer)

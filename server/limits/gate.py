@@ -49,6 +49,7 @@ class Gate:
         self._joins = limit("max_joins_per_minute_per_user", "rooms entered by one user")
         self._address_requests = limit("max_requests_per_minute_per_address", "requests from one address")
         self._user_requests = limit("max_requests_per_minute_per_user", "requests of one user")
+        self._messages = limit("max_chat_messages_per_minute_per_user", "chat messages of one user")
         self._failures = limit("max_failures_per_minute_per_address", "refused tokens from one address")
 
     def check_handshake(self, address: str) -> None:
@@ -62,6 +63,10 @@ class Gate:
     def check_request(self, address: str) -> None:
         """A request has come; nobody has looked at its token."""
         self._address_requests.count(address)
+
+    def check_message(self, user_id: int) -> None:
+        """A user writes in a chat."""
+        self._messages.count(str(user_id))
 
     def check_user(self, user_id: int) -> None:
         """The request was this user's."""

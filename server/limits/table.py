@@ -37,6 +37,12 @@ LIMITS = (
         "updates of a connection that build on missing ones",
         "dropped; the client is asked for them again",
     ),
+    Limit(
+        "max_chat_messages_per_minute_per_user",
+        "chat messages a minute",
+        "a user's JSON clients, on one node",
+        "error `rate_limited`",
+    ),
     Limit("max_rooms_per_connection", "rooms", "a JSON client", "error `rate_limited`"),
     Limit(
         "max_room_events", "events", "what is kept of a room for JSON clients that come back", "the oldest go"

@@ -261,3 +261,18 @@ async def test_messages_survive_the_server_and_go_on_counting(tmp_path: Path) ->
             alice = await Chat(server, stack).json("alice", last_seq=0)
             assert (await send(alice, f"run {number}"))["seq"] == number
             await alice.message("run 1")
+
+
+async def test_a_user_writes_so_many_messages_a_minute(tmp_path: Path) -> None:
+    async with (
+        run_server(tmp_path, max_chat_messages_per_minute_per_user=2) as server,
+        AsyncExitStack() as stack,
+    ):
+        chat = Chat(server, stack)
+        alice, bob = await chat.json("alice"), await chat.json("bob")
+        for body in ("one", "two"):
+            await send(alice, body)
+        answer = await alice.ask("message", room=ROOM, id=str(uuid.uuid4()), body="three")
+        assert answer["payload"]["code"] == "rate_limited"
+        assert "max_chat_messages_per_minute_per_user" in answer["payload"]["reason"]
+        await send(bob, "four")
