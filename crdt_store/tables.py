@@ -282,6 +282,7 @@ messages = Table(
     UniqueConstraint("chat_id", "seq"),
     UniqueConstraint("chat_id", "sender_id", "uuid"),
     Index(None, "chat_id", "sender_id", "seq"),
+    Index(None, "chat_id", "uuid"),
     sqlite_autoincrement=True,
 )
 Index(
@@ -366,4 +367,15 @@ room_events = Table(
     Column("payload", String, nullable=False),
     Column("sender_id", ForeignKey(users.c.id)),
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# Which messages each of a thread's closed documents, `chat:{chat_id}@{number}`, holds, and where the next one begins.
+chat_segments = Table(
+    "chat_segments",
+    metadata,
+    Column("chat_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("next_first_seq", BigInteger, nullable=False),
 )

@@ -38,6 +38,11 @@ class ErrorCode(StrEnum):
         409,
         "the update and the document hold different things under the same ids",
     )
+    KEPT_BY_RULES = (
+        "kept_by_rules",
+        409,
+        "a chat is its messages: its document is neither replaced nor deleted",
+    )
     LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
     TOO_LARGE = "too_large", 413, "a body over the size limit"
     MALFORMED_UPDATE = (

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from fastapi import FastAPI
@@ -24,8 +24,10 @@ from crdt_store.update_log import DocumentDamaged, UpdateLog
 from server.access.doorkeeper import Doorkeeper
 from server.access.routes import add_access_routes
 from server.access.stores import Stores
+from server.chat.carrying import Carrying
 from server.chat.chats import Chats
 from server.chat.marks import Marks
+from server.chat.rollover import PATIENCE, Rollover, SegmentSize
 from server.chat.routes import add_chat_routes
 from server.chat.speaking import Speaking
 from server.documents.routes import add_document_routes
@@ -176,9 +178,7 @@ async def _serving(
     live_access = LiveAccess(connections, doorkeeper)
     counts = ConnectionCounts(settings)
     hub, messages, beside = Hub(), Messages(database), asyncio.TaskGroup()
-    chats = Chats(
-        database, hub, max_events=settings.max_room_events, now_ms=_now_ms, start=beside.create_task
-    )
+    chats = Chats(database, hub, max_events=settings.max_room_events, now_ms=_now_ms, start=_starter(beside))
     marks = Marks(chats, messages, hub, _now_ms)
     handlers = EventHandlers(
         message=Speaking(chats, messages, gate, _now_ms).message,
@@ -210,6 +210,8 @@ async def _serving(
                 ),
                 rules_of=chats.rules_of,
                 on_opened=chats.opened,
+                on_emptied=chats.emptied,
+                on_stale=chats.take_over,
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
                 memory=MemoryBudget(
@@ -221,6 +223,24 @@ async def _serving(
             anyio.create_task_group() as tasks,
         ):
             chats.rooms = rooms
+            chats.carrying = Carrying(
+                database,
+                rooms,
+                commits,
+                chats.recording,
+                max_messages=PATIENCE * settings.chat_segment_messages,
+            )
+            chats.rollover = Rollover(
+                SegmentSize(settings.chat_segment_messages, settings.chat_segment_bytes),
+                log,
+                messages,
+                commits,
+                compactor,
+                chats.rules_of,
+                start=chats.start,
+                now_ms=_now_ms,
+                random_client_id=_random_client_id,
+            )
             events = Context(
                 settings,
                 doorkeeper,
@@ -276,6 +296,18 @@ async def _serving(
             await condenser.aclose()
         with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):
             await log.close()
+
+
+def _starter(group: asyncio.TaskGroup) -> Callable[[Coroutine[Any, Any, None]], object]:
+    """What runs tasks in the group, of which none can end the others."""
+
+    async def run(task: Coroutine[Any, Any, None]) -> None:
+        try:
+            await task
+        except Exception:
+            logger.exception("a task failed")
+
+    return lambda task: group.create_task(run(task))
 
 
 async def _warm_up(database: Database, log: UpdateLog) -> None:

@@ -136,6 +136,13 @@ class Settings(BaseSettings):
     max_room_events: PositiveInt = Field(
         10_000, description="events of a room kept for JSON clients that come back"
     )
+    chat_segment_messages: PositiveInt = Field(
+        1_000,
+        description="a thread with so many goes on in a new document, once no Yjs client is in its room",
+    )
+    chat_segment_bytes: PositiveInt = Field(
+        4 * MiB, description="the same by bytes; ten times as much, and it does so whoever is there"
+    )
     max_requests_per_minute_per_user: PositiveInt = Field(6_000, description="HTTP requests")
     max_requests_per_minute_per_address: PositiveInt = Field(
         12_000, description="HTTP requests, whosever they are"
@@ -199,6 +206,9 @@ class Settings(BaseSettings):
     )
     keepalive_seconds: PositiveSeconds = Field(
         20, description="a quiet client gets a frame at least this often"
+    )
+    presence_grace_seconds: float = Field(
+        3, ge=0, le=60, description="who comes back so soon after the last connection was closed has not left"
     )
     silence_close_seconds: PositiveSeconds = Field(
         25, description="a client from which nothing came, not even a pong, is closed after this"

@@ -42,6 +42,10 @@ class Rights:
             return _NOWHERE
         return await self._places.get(_key(room))
 
+    async def memberships_of(self, user_id: int) -> Mapping[str, int]:
+        """Scope -> role, as the database has them. Raises LogUnavailable."""
+        return await self._roles.get(user_id)
+
     def forget_user(self, user_id: int) -> None:
         """The memberships of a user have changed."""
         self._roles.forget_one(user_id)
@@ -57,8 +61,11 @@ class Rights:
         return Place(project_id, is_deleted=await self._projects.is_deleted(*key))
 
 
+_STANDS_IN = {RoomKind.FILE: RoomKind.WORKSPACE, RoomKind.SEGMENT: RoomKind.CHAT}
+
+
 def _key(room: RoomName) -> _Room:
-    return ("workspace" if room.kind is RoomKind.FILE else room.kind.value, room.id)
+    return _STANDS_IN.get(room.kind, room.kind).value, room.id
 
 
 def _concerns(changed: RoomName, key: _Room, place: Place) -> bool:

@@ -29,6 +29,8 @@ def scopes_of(room: RoomName, project_id: int | None) -> tuple[str, ...]:
     scopes = [room.canonical]
     if room.kind is RoomKind.FILE:
         scopes.append(f"workspace:{room.id}")
+    elif room.kind is RoomKind.SEGMENT:
+        scopes[0] = f"chat:{room.id}"
     if project_id is not None and room.kind is not RoomKind.PROJECT:
         scopes.append(f"project:{project_id}")
     return tuple(scopes)

@@ -6,4 +6,4 @@ from server.rooms.names import RoomKind
 
 def write_action(kind: RoomKind) -> Action:
     """In a chat it is to write a message; what a message may be, the chat's own rules say."""
-    return Action.WRITE_MESSAGE if kind is RoomKind.CHAT else Action.WRITE
+    return Action.WRITE_MESSAGE if kind in (RoomKind.CHAT, RoomKind.SEGMENT) else Action.WRITE

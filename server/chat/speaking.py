@@ -22,6 +22,7 @@ from server.limits.gate import Gate
 from server.protocol.structs import Id
 from server.rooms.names import RoomKind, RoomName
 from server.rooms.room import Room
+from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
 from server.rooms.rules import Written
 
 _COMMIT_SECONDS = 30.0
@@ -54,17 +55,27 @@ class Speaking:
             raise EventError(EventErrorCode.UNAVAILABLE)
         user_id = speaker.identity.user_id
         self._gate.check_message(user_id)
+        if not _is_at_hand(room.rules, user_id, event):
+            return self._say_elsewhere(room, user_id, event)
+        return self._say(room, user_id, event)
+
+    def _say(self, room: Room, user_id: int, event: MessageEvent) -> Awaitable[Answer]:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         build = partial(self._build, room, user_id, event, answer)
         room.write(build, author_id=user_id)
-        return self._committed(room, answer)
+        return _committed(room, answer)
 
-    async def _committed(self, room: Room, answer: asyncio.Future[Answer]) -> Answer:
+    async def _say_elsewhere(self, room: Room, user_id: int, event: MessageEvent) -> Answer:
+        """The message may be in an earlier segment of the thread."""
+        sender_id = event.author_id if event.action in ("react", "unreact") else user_id
+        home = await self._chats.carrying.home_of(room.name.id, event.id, sender_id)
+        if home is None or home == room.name:
+            return await self._say(room, user_id, event)
         try:
-            async with asyncio.timeout(_COMMIT_SECONDS):
-                return await answer
-        except TimeoutError as error:
-            raise LogUnavailable(f"{room.name}: the message was not stored in time") from error
+            async with self._chats.rooms.visit(home, may_create=False) as segment:
+                return await self._say(segment, user_id, event)
+        except (NoSuchRoom, RoomUnavailable) as error:
+            raise EventError(EventErrorCode.UNAVAILABLE) from error
 
     def _build(
         self, room: Room, user_id: int, event: MessageEvent, answer: asyncio.Future[Answer], at: Id
@@ -104,6 +115,26 @@ class Speaking:
                 _settle(answer, {"room": name.canonical, "id": event.id, "status": "sent", **seq})
 
         self._chats.start(look_up())
+
+
+def _is_at_hand(rules: ChatRules, user_id: int, event: MessageEvent) -> bool:
+    """Whether the message is in the thread's newest part, or new.
+
+    That one was sent before is found out when it is stored.
+    """
+    if event.action == "send" or rules.thread.segment == 1:
+        return True
+    if event.action in ("react", "unreact"):
+        return event.author_id is not None and rules.thread.message(event.author_id, event.id) is not None
+    return rules.thread.message(user_id, event.id) is not None
+
+
+async def _committed(room: Room, answer: asyncio.Future[Answer]) -> Answer:
+    try:
+        async with asyncio.timeout(_COMMIT_SECONDS):
+            return await answer
+    except TimeoutError as error:
+        raise LogUnavailable(f"{room.name}: the message was not stored in time") from error
 
 
 def _settle(answer: asyncio.Future[Answer], what: Answer | BaseException) -> None:

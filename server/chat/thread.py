@@ -79,6 +79,27 @@ class Thread(Replica):
                 if message is not None:
                     yield message
 
+    # Segments
+
+    @property
+    def size(self) -> int:
+        """How many messages it has, or has had."""
+        return len(self._by_id)
+
+    @property
+    def segment(self) -> int:
+        """Which part of a long thread it is: the first one is 1."""
+        return self._number("segment")
+
+    @property
+    def first_seq(self) -> int:
+        """Messages before this one are in earlier segments."""
+        return self._number("first_seq")
+
+    def _number(self, key: str) -> int:
+        value = self.value("thread", key)
+        return value if isinstance(value, int) else 1
+
     # Other roots
 
     def all_reactions(self) -> Iterator[ReactionKey]:

@@ -14,6 +14,7 @@ class AbsentAuthor:
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
+        self.has_replica = True
         self.may_write = True
         self.shown_user: dict[str, Any] = {}
 

@@ -12,7 +12,7 @@ from crdt_store.update_log import DocumentDamaged, LogUnavailable, Quarantined
 from server.access.callers import Door
 from server.api_errors import ApiError, ErrorCode, add_error_handlers
 from server.documents.access import Access, access, recheck
-from server.documents.service import Documents, NoSuchUpdate, UpdateContradicts, UpdateRefused
+from server.documents.service import Documents, KeptByRules, NoSuchUpdate, UpdateContradicts, UpdateRefused
 from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate
 from server.rooms.room import RoomBusy, UpdateIncomplete
@@ -24,6 +24,7 @@ _MAX_ID_DIGITS = 18  # what a database's integers hold
 _CODES: dict[type[Exception], ErrorCode] = {
     NoSuchRoom: ErrorCode.NOT_FOUND,
     NoSuchUpdate: ErrorCode.NOT_FOUND,
+    KeptByRules: ErrorCode.KEPT_BY_RULES,
     UpdateRefused: ErrorCode.MALFORMED_UPDATE,
     MalformedUpdate: ErrorCode.MALFORMED_UPDATE,
     UpdateContradicts: ErrorCode.UPDATE_CONTRADICTS,

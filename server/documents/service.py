@@ -16,7 +16,7 @@ from server.protocol.rename_clients import clients_of, new_names, rename_clients
 from server.protocol.split_update import split_ready
 from server.protocol.update_shape import MalformedUpdate, check_update
 from server.rooms.loading import load_document
-from server.rooms.names import RoomName
+from server.rooms.names import RoomKind, RoomName
 from server.rooms.room import RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomManager
 
@@ -29,6 +29,10 @@ class UpdateRefused(Exception):
 
 class UpdateContradicts(Exception):
     """The update and the document hold different things under the same ids: merged, one of them would vanish."""
+
+
+class KeptByRules(Exception):
+    """The document has rules, which nobody passes by; the message is for people."""
 
 
 class NoSuchUpdate(Exception):
@@ -87,8 +91,9 @@ class Documents:
         """Begin a new epoch with this content, under new client ids; return its number.
 
         Whoever holds the old content finds out when coming back; a document that never was is made.
-        Raises UpdateRefused, CondenseFailed.
+        Raises KeptByRules, UpdateRefused, CondenseFailed.
         """
+        _check_free(name)
         content = await self._whole(update)
         key = name.canonical
         async with self._rooms.vacate(name):
@@ -112,7 +117,8 @@ class Documents:
             return await self._log.replace(row, dict.fromkeys(held) | plan.renamed)
 
     async def delete(self, name: RoomName) -> None:
-        """Remove it and its history; whoever writes it again begins a new epoch."""
+        """Remove it and its history; whoever writes it again begins a new epoch. Raises KeptByRules."""
+        _check_free(name)
         await self._must_exist(name)
         async with self._rooms.vacate(name):
             held = (await load_document(self._log, name.canonical)).document.contents.state
@@ -174,6 +180,11 @@ class Documents:
         if condensed.faults:
             raise UpdateRefused(condensed.faults[0].error)
         return await asyncio.to_thread(merge_updates, condensed.updates)
+
+
+def _check_free(name: RoomName) -> None:
+    if name.kind in (RoomKind.CHAT, RoomKind.SEGMENT):
+        raise KeptByRules(f"{name} is what its messages are: they are edited and deleted one by one")
 
 
 # Walking all structs of a large document takes a while: what follows runs in threads.

@@ -41,6 +41,7 @@ class Host(Protocol):
 class JsonMember:
     """A `Member` of its room and a `Watcher` of the room's view."""
 
+    has_replica = False
     may_write = True
     """It brings nothing but an empty reply; what its user says in a document, the server writes."""
 

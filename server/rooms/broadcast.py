@@ -70,6 +70,11 @@ class Broadcast:
         """The room is over."""
         self._departure.cancel()
 
+    def forget(self) -> None:
+        """The document is another one: nobody is there who could use these edits."""
+        self._departure.cancel()
+        self._edits, self._owed, self._bytes = [], {}, 0
+
     def _window_seconds(self) -> float:
         """The more receivers, the longer: small rooms gain nothing by waiting."""
         seconds = min(self._max_window_seconds, _SECONDS_PER_RECEIVER * (len(self._members) - 1))

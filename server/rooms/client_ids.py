@@ -3,7 +3,7 @@
 Until then it belongs to who is present under it and may write, or else to who has brought structs of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from server.rooms.member import Member
 from server.rooms.presence import Presence
@@ -21,6 +21,17 @@ class ClientIds:
         self._is_recovering = is_recovering
         self._bringers: dict[int, int] = {}  # client id -> the user that brought structs of it in a reply
         self.relayable = relayable
+
+    @property
+    def authors(self) -> Mapping[int, int]:
+        """Client id -> the user it is bound to."""
+        return self._authors
+
+    def begin_epoch(self, authors: dict[int, int]) -> None:
+        """The document is another one: what was bound before belongs to the one that it was."""
+        self._authors = authors
+        self._bringers.clear()
+        self.relayable = set()
 
     def loaded_again(self, authors: dict[int, int], relayable: set[int]) -> None:
         """The document was loaded once more: what is bound in the log goes before what was bound here."""

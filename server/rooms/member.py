@@ -21,6 +21,10 @@ class Member(Protocol):
         """What the others see as `user`, whatever the client claims."""
 
     @property
+    def has_replica(self) -> bool:
+        """Whether it holds the document, and so belongs to one epoch of it."""
+
+    @property
     def may_write(self) -> bool:
         """Whether it may change the document now."""
 

@@ -1,4 +1,4 @@
-"""Room names (docs/wire.md): `chat:7`, `project:7`, `workspace:7`, `workspace:7/{file_id}`, `global`.
+"""Room names (docs/wire.md): `chat:7`, `chat:7@2`, `project:7`, `workspace:7`, `workspace:7/{file_id}`, `global`.
 
 A name has one canonical form; whatever names the same room parses to the same value.
 """
@@ -10,6 +10,7 @@ from enum import StrEnum
 
 MAX_FILE_ID_CHARACTERS = 512
 _NUMBERED = re.compile(r"(chat|project|workspace):([1-9][0-9]{0,17})(?:/(.*))?", re.DOTALL)
+_SEGMENT = re.compile(r"chat:([1-9][0-9]{0,17})@([1-9][0-9]{0,8})")
 _RESERVED = re.compile(r"(chat|project|workspace|global):")
 _JOINERS = "\u200c\u200d"  # invisible, but part of words and emoji in use
 
@@ -22,6 +23,7 @@ class RoomKind(StrEnum):
     """What a room is for."""
 
     CHAT = "chat"
+    SEGMENT = "segment"
     PROJECT = "project"
     WORKSPACE = "workspace"
     FILE = "file"
@@ -30,12 +32,16 @@ class RoomKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoomName:
-    """`id` is the chat's, project's or workspace's; `aliases` are the texts a permission pattern may match."""
+    """`id` is the chat's, project's or workspace's; `aliases` are the texts a permission pattern may match.
+
+    `segment`: which of the closed documents of a chat's thread it is.
+    """
 
     kind: RoomKind
     id: int
     canonical: str
     aliases: tuple[str, ...]
+    segment: int | None = None
 
     @property
     def has_document(self) -> bool:
@@ -59,11 +65,25 @@ def parse_room_name(text: str, *, plain_names_workspace_id: int | None) -> RoomN
         if scheme != "workspace":
             raise BadRoomName(f"a {scheme} has no files")
         return _file(number, file_id, plain=number == plain_names_workspace_id)
+    segment = _SEGMENT.fullmatch(text)
+    if segment:
+        return segment_name(int(segment[1]), int(segment[2]))
     if _RESERVED.match(text):
-        raise BadRoomName("rooms are chat:N, project:N, workspace:N, workspace:N/file and global")
+        raise BadRoomName("rooms are chat:N, chat:N@N, project:N, workspace:N, workspace:N/file and global")
     if plain_names_workspace_id is None:
         raise BadRoomName("plain names are off here: use workspace:N/file")
     return _file(plain_names_workspace_id, text, plain=True)
+
+
+def chat_name(chat_id: int) -> RoomName:
+    """The room of a chat, with the newest part of its thread."""
+    canonical = f"chat:{chat_id}"
+    return RoomName(RoomKind.CHAT, chat_id, canonical, (canonical,))
+
+
+def segment_name(chat_id: int, number: int) -> RoomName:
+    """A closed document of a chat's thread; who may read the chat may read it."""
+    return RoomName(RoomKind.SEGMENT, chat_id, f"chat:{chat_id}@{number}", (f"chat:{chat_id}",), number)
 
 
 def _file(workspace_id: int, text: str, *, plain: bool) -> RoomName:

@@ -54,6 +54,10 @@ class Publication:
         """The room is over."""
         self._broadcast.cancel()
 
+    def begin_epoch(self) -> None:
+        """The document is another one."""
+        self._broadcast.forget()
+
     def _store(
         self, update: bytes, author_id: int | None, client_ids: tuple[int, ...], effects: Sequence[Effect]
     ) -> bool:

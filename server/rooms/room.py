@@ -9,7 +9,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -127,6 +128,7 @@ class Room(YRoom):
             self.presence, loaded.authors, loaded.relayable, is_recovering=loaded.is_recovering
         )
         self._stale_ids = loaded.stale_ids
+        self._arriving: set[Member] = set()
         self._threshold = Threshold(limits.max_held_bytes)
         self._standstill = Standstill(self._everybody)
         self._is_over = self._is_rebuilding = False
@@ -175,13 +177,21 @@ class Room(YRoom):
             return
         if self._standstill.is_on:
             member.pause()
-        if self._stale_ids:
+            self._arriving.add(member)
+            self._standstill.afterwards(partial(self._arrive, member))
+        elif self._stale_ids:
             self._threshold.add(member)
-            self._standstill.afterwards(partial(self._ask_stranger, member))
+            self._ask_stranger(member)
         else:
             self.members.add(member)
-            self.ask_for_missing(member)
+            self._ask(member)
             self.presence.tell(member)
+
+    def _arrive(self, member: Member) -> None:
+        """It came while the room stood still, and may have left."""
+        if member in self._arriving:
+            self._arriving.discard(member)
+            self.join(member)
 
     def _admit(self, member: Member) -> None:
         """A member whose replica belongs to this epoch."""
@@ -214,7 +224,9 @@ class Room(YRoom):
 
     def leave(self, member: Member) -> None:
         """Take leave on the member's behalf, and keep nothing of it."""
-        if not (self._threshold.remove(member) or self.members.remove(member)):
+        if member in self._arriving:
+            self._arriving.discard(member)
+        elif not (self._threshold.remove(member) or self.members.remove(member)):
             return
         self._forget(member)
         if self.is_empty:
@@ -229,7 +241,24 @@ class Room(YRoom):
     @property
     def is_empty(self) -> bool:
         """Whether nobody is here, and nothing is being worked on."""
-        return not (len(self.members) or len(self._threshold) or self._standstill.is_on)
+        return not (
+            len(self.members) or len(self._threshold) or self._standstill.is_on
+        )  # it is while some arrive
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether somebody here holds the document."""
+        return any(member.has_replica for member in (*self.members, *self._threshold.members()))
+
+    @property
+    def authors(self) -> Mapping[int, int]:
+        """Client id -> the user it is bound to."""
+        return self._ids.authors
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it must not be used again."""
+        return self._is_over
 
     @property
     def is_busy(self) -> bool:
@@ -248,7 +277,7 @@ class Room(YRoom):
         return self._ids.relayable
 
     def _everybody(self) -> tuple[Member, ...]:
-        return (*self.members, *self._threshold.members())
+        return (*self.members, *self._threshold.members(), *self._arriving)
 
     def caught_up(self, member: Member) -> None:
         """The member has read what it was sent: make up for what it missed meanwhile."""
@@ -490,6 +519,10 @@ class Room(YRoom):
         """
         self._standstill.afterwards(partial(self._write, build, author_id))
 
+    def write_meanwhile(self, build: Callable[[Id], Written | None]) -> None:
+        """The same, at once: for whoever has made the room stand still."""
+        self._write(build, None)
+
     def _write(self, build: Callable[[Id], Written | None], author_id: int | None) -> None:
         if self._is_over:
             return
@@ -561,15 +594,52 @@ class Room(YRoom):
         """Go on where the room stopped; who made it stop waits longer, so that the others have most of the time."""
         if self._is_over:
             return
-        self.document = loaded.document
-        self.ydoc = loaded.document.ydoc
-        self.rules = loaded.rules
+        self._hold_document(loaded)
         self._ids.loaded_again(loaded.authors, loaded.relayable)
-        self._stale_ids = loaded.stale_ids
         self._is_rebuilding = False
         if self._rebuild_cause is not None:
             self._rebuild_cause.slow_down(cost_seconds * _REBUILD_SHARE)
         self._go_on(_nothing)
+
+    def _hold_document(self, loaded: LoadedDocument) -> None:
+        self.document = loaded.document
+        self.ydoc = loaded.document.ydoc
+        self.rules = loaded.rules
+        self._stale_ids = loaded.stale_ids
+
+    @asynccontextmanager
+    async def standing_still(self) -> AsyncIterator[None]:
+        """Nothing changes the document, and nobody is answered, for as long as the block lasts. Raises RoomBusy."""
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._standstill.afterwards(partial(self._stand_still, begun))
+        try:
+            await begun
+            yield
+        finally:
+            if begun.done() and not begun.cancelled() and begun.exception() is None:
+                self._go_on(_nothing)
+
+    def _stand_still(self, begun: asyncio.Future[None]) -> None:
+        if begun.done():  # nobody waits for it any more
+            return
+        if self._is_over:
+            begun.set_exception(RoomBusy())
+        else:
+            self._standstill.begin()
+            begun.set_result(None)
+
+    def begin_epoch(self, loaded: LoadedDocument, reason: str) -> None:
+        """While it stands still: go on with another document; who has a replica of the old one is sent away."""
+        if self._is_over:
+            return
+        for member in (*self.members, *self._threshold.members()):
+            if member.has_replica and not self._threshold.is_leaving(member):
+                member.close(CloseCode.HISTORY_CHANGED, reason)
+        self._hold_document(loaded)
+        self.epoch = self.journal.epoch = loaded.epoch
+        self._server_id = secrets.randbits(32)
+        self._ids.begin_epoch(loaded.authors)
+        self._publication.begin_epoch()
 
     def fail(self, error: BaseException) -> None:
         """The document cannot go on: send everybody away, to come back with what was not saved."""

@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -52,6 +52,14 @@ _LONG_JOB_BYTES = 128 * 1024
 logger = logging.getLogger(__name__)
 
 
+OnStale = Callable[[Room, Member, bytes], Awaitable[bool]]
+"""(room, a member of an earlier epoch, what it brings) -> whether that has been taken over elsewhere."""
+
+
+async def _kept_aside(room: Room, member: Member, update: bytes) -> bool:
+    return False
+
+
 class NoSuchRoom(Exception):
     """The document does not exist, and whoever asks may not create it."""
 
@@ -86,11 +94,16 @@ class RoomManager(WebsocketServer):
         limits: RoomLimits,
         rules_of: RulesOf = no_rules,
         on_opened: Callable[[Room], None] = lambda room: None,
+        on_emptied: Callable[[Room], None] = lambda room: None,
+        on_stale: OnStale = _kept_aside,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
         memory: MemoryBudget = UNLIMITED,
     ) -> None:
-        """`is_recovering`: the last run ended before all it had shown to members was committed."""
+        """`is_recovering`: the last run ended before all it had shown to members was committed.
+
+        `on_emptied` is told that the last member has left.
+        """
         super().__init__(auto_clean_rooms=False)
         self._log = log
         self._commits = commits
@@ -99,6 +112,8 @@ class RoomManager(WebsocketServer):
         self._limits = limits
         self._rules_of = rules_of
         self._on_opened = on_opened
+        self._on_emptied = on_emptied
+        self._on_stale = on_stale
         self._short_jobs = ThreadPoolExecutor(1, "short jobs")
         self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
@@ -142,7 +157,7 @@ class RoomManager(WebsocketServer):
     async def _open(self, name: RoomName, may_create: bool) -> Room:
         key = name.canonical
         if (
-            not may_create
+            not (may_create and name.segment is None)  # only what was closed is a segment
             and key not in self._opening
             and name.has_document
             and not await self._log.exists(key)
@@ -262,6 +277,7 @@ class RoomManager(WebsocketServer):
     def emptied(self, room: Room) -> None:
         """Close the room in a while, unless somebody comes."""
         if self._is_deserted(room) and self.running:
+            self._on_emptied(room)
             self._empty.add(room, self._memory.room_bytes(room.name.canonical))
         else:
             self._empty.discard(room)
@@ -281,12 +297,16 @@ class RoomManager(WebsocketServer):
     def keep_stale(self, room: Room, member: Member, update: bytes) -> None:
         """Keep what a member of an earlier epoch brings, then send the member away."""
         try:
-            self._start(self._keep_stale, room.name.canonical, member, update)
+            self._start(self._keep_stale, room, member, update)
         except RoomUnavailable:
             member.close(CloseCode.SERVICE_RESTART, "the server is stopping")
 
-    async def _keep_stale(self, key: str, member: Member, update: bytes) -> None:
+    async def _keep_stale(self, room: Room, member: Member, update: bytes) -> None:
+        key = room.name.canonical
         try:
+            if await self._on_stale(room, member, update):
+                member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; what you brought was taken over")
+                return
             now_ms = int(self._now_seconds() * 1000)
             await self._stale_updates.add(key, member.user_id, update, now_ms)
         except TooManyStaleUpdates as error:

@@ -81,6 +81,8 @@ class Connection:
     While it is paused its socket is not read, and what had been read already waits in a short inbox.
     """
 
+    has_replica = True
+
     __slots__ = (
         "_admission",
         "_commits",

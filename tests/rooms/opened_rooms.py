@@ -34,6 +34,7 @@ class Visitor:
 
     user_id: int = 1
     may_write: bool = True
+    has_replica: bool = True
     shown_user: dict[str, Any] = field(default_factory=lambda: {"name": "alice"})
     closed: list[CloseCode] = field(default_factory=list)
 
