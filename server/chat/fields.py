@@ -24,7 +24,7 @@ Check = Callable[[object], Fault | None]
 class Field(NamedTuple):
     """A key of a message's map. `check` is None where only the server writes.
 
-    `is_required`: without it there is no message; `is_fixed`: once it is there it stays.
+    `is_required`: without it there is no message; `is_fixed`: it is set before there is one, and stays.
     """
 
     values: str
@@ -107,7 +107,7 @@ FIELDS = {
     ),
     "body": Field(f"text, up to {MAX_BODY_BYTES} bytes of UTF-8", _check_body, is_required=True),
     "sent_at": Field("time as ISO 8601 text", _IS_TIME, is_fixed=True),
-    "reply_to": Field("id of another message, or null", _IS_REPLY),
+    "reply_to": Field("id of another message, or null", _IS_REPLY, is_fixed=True),
     "edited_at": Field("time as ISO 8601 text", _IS_TIME),
     "deleted": Field("true", _IS_TRUE),
     "mentions": Field(f"plain list of user ids, up to {MAX_MENTIONS}", _check_mentions),

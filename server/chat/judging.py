@@ -22,7 +22,10 @@ from server.protocol.id_set import IdSet
 from server.protocol.structs import DELETED, GC, Id, Struct, in_order, write_update
 
 MAX_STEPS = 20_000
-"""Nodes that one update may pass to find its places: who comes back passes once what others wrote meanwhile."""
+"""Nodes that one update may pass to find its places, beside twice all messages.
+
+Who comes back passes once what others wrote meanwhile.
+"""
 
 MAX_REFUSALS = 50
 """As many are told; of more nobody reads more."""
@@ -45,7 +48,7 @@ class _Judging:
 
     def __init__(self, thread: Thread, user_id: int, owner_of: Callable[[int], int | None]) -> None:
         self._thread = thread
-        self._placed = placed = Placed(MAX_STEPS)
+        self._placed = placed = Placed(MAX_STEPS + 2 * thread.size)
         self._new: dict[Node, Struct] = {}
         self._rules = Rules(thread, placed, self._new, user_id, owner_of)
         self._watch = Watch(thread, self._rules)

@@ -106,9 +106,9 @@ class Rules:
 
     def _check_change(self, branch: Branch, key: str, field: Field, value: object) -> Refusal | None:
         held = self.settled(branch.entries.get(key))
-        if held is not None and value_of(held) == value:
+        if value_of(held) == value:
             return None
-        if held is not None and field.is_fixed:
+        if field.is_fixed and (held is not None or self.was_message(branch)):
             return Refusal(Kind.FIXED, f"{key} of {self.name(branch)} stays as it is")
         if value_of(self.settled(branch.entries.get("deleted"))) is True:
             return Refusal(Kind.IS_DELETED, f"{self.name(branch)} is deleted: {key} stays as it is")

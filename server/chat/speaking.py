@@ -11,7 +11,7 @@ from crdt_store.update_log import LogUnavailable
 from server.chat import writing
 from server.chat.chat_rules import ChatRules
 from server.chat.chats import Chats
-from server.chat.fields import ReactionKey, is_message_id, read_reaction_key
+from server.chat.fields import FIELDS, ReactionKey, is_message_id, read_reaction_key
 from server.chat.judgement import Edited, Message, News, Reacted, Sent, Tombstoned
 from server.chat.recording import Recording, Told
 from server.chat.told import iso
@@ -61,8 +61,10 @@ class Speaking:
 
     def _say(self, room: Room, user_id: int, event: MessageEvent) -> Awaitable[Answer]:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        build = partial(self._build, room, user_id, event, answer)
-        room.write(build, author_id=user_id)
+        give_up = partial(_settle, answer, LogUnavailable(f"{room.name} was closed: send the message again"))
+        room.on_end(give_up)
+        answer.add_done_callback(lambda _: room.on_end_no_more(give_up))
+        room.write(partial(self._build, room, user_id, event, answer), author_id=user_id)
         return _committed(room, answer)
 
     async def _say_elsewhere(self, room: Room, user_id: int, event: MessageEvent) -> Answer:
@@ -182,6 +184,11 @@ def _send(now_ms: int, rules: ChatRules, user_id: int, event: MessageEvent, at: 
     fields: dict[str, object] = {"id": event.id, "sender_id": user_id, "body": event.body, "sent_at": sent_at}
     if event.reply_to is not None:
         fields["reply_to"] = event.reply_to
+    for key, value in fields.items():
+        check = FIELDS[key].check
+        fault = None if check is None else check(value)
+        if fault is not None:
+            raise EventError(EventErrorCode.INVALID_PAYLOAD, f"{key}: {fault.text}")
     if mentions:
         fields["mentions"] = list(mentions)
     message = Message(

@@ -9,7 +9,7 @@ from server.chat.nodes import Branch, Chain
 from server.chat.rules import Rules
 from server.chat.thread import Identity, Thread, identity_of, read_message, value_of
 
-_EDITED_FIELDS = ("body", "reply_to", "edited_at", "mentions")
+_EDITED_FIELDS = ("body", "edited_at", "mentions")
 
 
 class _Seen(NamedTuple):

@@ -1,6 +1,7 @@
 """What a document has taken in, on its way to the log and to the members."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from crdt_store.effects import Effect
 from crdt_store.journal import Journal
@@ -23,7 +24,10 @@ class Publication:
         client_ids: ClientIds,
         now_seconds: Callable[[], float],
         on_failure: Callable[[LogUnavailable], None],
+        when_shown: Callable[[Callable[[], None]], None],
     ) -> None:
+        """`when_shown` acts at once, or, where nobody may see what is not saved, once all there is is committed."""
+        self._when_shown = when_shown
         self._journal = journal
         self._broadcast = broadcast
         self._echoes = echoes
@@ -41,14 +45,14 @@ class Publication:
             self._client_ids.brought(member, applied.state_before)
         if self._store(applied.update, member.user_id, own_ids, effects):
             self._echoes.return_structs(member, own_ids, applied.state_before)
-            self._broadcast.add(member, applied.update, applied.shape)
+            self._when_shown(partial(self._broadcast.add, member, applied.update, applied.shape))
 
     def of_server(
         self, applied: Applied, author_id: int | None = None, effects: Sequence[Effect] = ()
     ) -> None:
         """What the server has written, on behalf of `author_id` if of anybody."""
         if self._store(applied.update, author_id, (), effects):
-            self._broadcast.add(None, applied.update, applied.shape)
+            self._when_shown(partial(self._broadcast.add, None, applied.update, applied.shape))
 
     def cancel(self) -> None:
         """The room is over."""

@@ -129,6 +129,7 @@ class Room(YRoom):
         )
         self._stale_ids = loaded.stale_ids
         self._arriving: set[Member] = set()
+        self._endings: dict[Callable[[], None], None] = {}
         self._threshold = Threshold(limits.max_held_bytes)
         self._standstill = Standstill(self._everybody)
         self._is_over = self._is_rebuilding = False
@@ -154,6 +155,7 @@ class Room(YRoom):
             self._ids,
             now_seconds,
             self.fail,
+            _at_once if self.rules is None else self.when_committed,
         )
         self._held = HeldUpdates(limits.max_held_bytes)
         self._retries = Retries(
@@ -641,6 +643,17 @@ class Room(YRoom):
         self._ids.begin_epoch(loaded.authors)
         self._publication.begin_epoch()
 
+    def on_end(self, action: Callable[[], None]) -> None:
+        """Act when the room ends before its time, and what waits for it waits in vain; at once, if it has."""
+        if self._is_over:
+            action()
+        else:
+            self._endings[action] = None
+
+    def on_end_no_more(self, action: Callable[[], None]) -> None:
+        """It need not act."""
+        self._endings.pop(action, None)
+
     def fail(self, error: BaseException) -> None:
         """The document cannot go on: send everybody away, to come back with what was not saved."""
         logger.error("closing %s: %s", self.name, error)
@@ -657,6 +670,8 @@ class Room(YRoom):
             member.close(code, reason)
         self._publication.cancel()
         self.presence.cancel()
+        for action in tuple(self._endings):
+            action()
         if self._is_rebuilding:
             self._is_rebuilding = False
             self._standstill.end(_nothing)
@@ -686,6 +701,10 @@ class Room(YRoom):
 
 
 def _nothing() -> None: ...
+
+
+def _at_once(action: Callable[[], None]) -> None:
+    action()
 
 
 def _take_in_whole(document: Document, update: bytes, user_id: int, law: Law | None) -> Intake:

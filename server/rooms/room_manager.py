@@ -212,7 +212,7 @@ class RoomManager(WebsocketServer):
             loaded = await load_document(
                 self._log, key, compactor=self._compactor, rules=self._rules_of(name)
             )
-        if self._is_recovering or key in self._lost_edits:
+        if loaded.rules is None and (self._is_recovering or key in self._lost_edits):
             loaded.relayable.update(loaded.authors)
             return replace(loaded, is_recovering=True)
         return loaded

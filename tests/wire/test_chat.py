@@ -16,6 +16,9 @@ from auth.grants import Role
 from server.protocol.yjs_messages import sync_step_2, update_message
 from tests.wire.client import WireClient
 from tests.wire.conftest import RunningServer, run_server
+from tests.wire.test_acknowledgement import Disk, disk, slow_server
+
+__all__ = ["disk", "slow_server"]  # fixtures
 
 ROOM = "chat:5"
 SENT_AT = "2026-01-01T00:00:00Z"
@@ -28,6 +31,10 @@ class JsonClient:
         self._connection = connection
         self.events: list[dict[str, Any]] = []
         self.user_id = 0
+
+    async def begin(self, kind: str, **payload: object) -> None:
+        """Send an event, and go on."""
+        await self._connection.send(json.dumps({"type": kind, "payload": payload, "id": str(uuid.uuid4())}))
 
     async def ask(self, kind: str, **payload: object) -> dict[str, Any]:
         """Send an event; what answers it."""
@@ -276,3 +283,77 @@ async def test_a_user_writes_so_many_messages_a_minute(tmp_path: Path) -> None:
         assert answer["payload"]["code"] == "rate_limited"
         assert "max_chat_messages_per_minute_per_user" in answer["payload"]["reason"]
         await send(bob, "four")
+
+
+async def test_nobody_writes_in_the_name_of_others_after_a_crash(tmp_path: Path) -> None:
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        alice, carol = await Chat(server, stack).json("alice"), await Chat(server, stack).yjs("carol")
+        await carol.send(carol.compose("honest"))
+        await alice.message("honest")
+        await carol.client.sync()
+    (tmp_path / "running").touch()  # as a server leaves it that was killed
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        alice, ben = await Chat(server, stack).json("alice"), await Chat(server, stack).yjs("ben")
+        forger: Doc[Any] = Doc(client_id=carol.doc.client_id)
+        forger.apply_update(ben.doc.get_update())
+        forged = {"id": str(uuid.uuid4()), "sender_id": carol.user_id, "body": "forged", "sent_at": SENT_AT}
+        forger.get("messages", type=Array).append(Map(forged))
+        await ben.client.send(sync_step_2(forger.get_update()))
+        await send(alice, "after")
+        await ben.until(lambda messages: [each["body"] for each in messages] == ["honest", "after"])
+        assert ben.client.denials()
+
+
+async def test_what_is_said_is_shown_to_nobody_before_it_is_saved(
+    slow_server: RunningServer, disk: Disk
+) -> None:
+    async with AsyncExitStack() as stack:
+        chat = Chat(slow_server, stack)
+        alice, carol, ben = await chat.json("alice"), await chat.yjs("carol"), await chat.yjs("ben")
+        await send(alice, "saved")
+        await ben.until(lambda messages: len(messages) == 1)
+        heard = len(ben.client.updates())
+        disk.stall()
+        await carol.send(carol.compose("by carol"))
+        await disk.wait_append_begun()
+        await alice.begin("message", room=ROOM, id=str(uuid.uuid4()), body="by alice")
+        await alice.ask("ping")
+        await carol.client.show(carol.doc.client_id, 1, b'{"n":1}')
+        shown = carol.doc.client_id
+        await ben.client.until(lambda: any(each.client_id == shown for each in ben.client.awareness()))
+        assert not any(b"by " in update for update in ben.client.updates()[heard:])
+        disk.running.set()
+        for said in (b"by carol", b"by alice"):
+            await ben.client.until(lambda said=said: any(said in each for each in ben.client.updates()))  # type: ignore[misc]
+
+
+async def test_a_message_that_cannot_be_stored_is_refused_at_once(
+    slow_server: RunningServer, disk: Disk
+) -> None:
+    async with AsyncExitStack() as stack:
+        alice = await Chat(slow_server, stack).json("alice")
+        await send(alice, "saved")
+        disk.broken = True
+        with anyio.fail_after(10):
+            assert (
+                await alice.refused("message", room=ROOM, id=str(uuid.uuid4()), body="lost") == "unavailable"
+            )
+
+
+async def test_json_clients_write_no_times_and_replies_that_yjs_clients_may_not(chat: Chat) -> None:
+    alice = await chat.json("alice")
+    for payload in ({"sent_at": "nonsense"}, {"reply_to": "no id"}):
+        message = {"room": ROOM, "id": str(uuid.uuid4()), "body": "x"} | payload
+        assert await alice.refused("message", **message) == "invalid_payload"
+
+
+async def test_what_a_message_answers_is_settled_once_it_is_sent(chat: Chat) -> None:
+    alice, carol = await chat.json("alice"), await chat.yjs("carol")
+    await carol.send(carol.compose("hello"))
+    await alice.message("hello")
+    with carol.doc.transaction():
+        carol.messages[0]["reply_to"] = str(uuid.uuid4())
+    await carol.send(carol.doc.get_update())
+    await carol.client.until(lambda: bool(carol.client.denials()))
+    assert "reply_to" in carol.client.denials()[0]
+    await carol.until(lambda messages: messages[0].get("reply_to") is None)
