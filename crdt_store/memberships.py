@@ -8,6 +8,7 @@ from functools import partial
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from crdt_store.database import Conflict, Database
+from crdt_store.notifications_jobs import enqueue_invitation
 from crdt_store.projects import ADMIN, lock_project, numbered, page
 from crdt_store.tables import memberships, possible_id, users, utc_now
 from crdt_store.texts import check_name
@@ -91,6 +92,8 @@ def _set_role(
     values = {"role": role, "set_by": set_by, "set_at": set_at}
     if connection.execute(update(memberships).where(*_is(scope, user_id)).values(values)).rowcount == 0:
         connection.execute(insert(memberships), {"scope": scope, "user_id": user_id, **values})
+        if role > 0 and user_id != set_by:
+            enqueue_invitation(connection, scope, user_id, role, set_by, int(set_at.timestamp() * 1000))
 
 
 def _remove(connection: Connection, scope: str, user_id: int) -> bool:

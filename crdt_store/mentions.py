@@ -7,6 +7,7 @@ those who are shut out. Names are compared composed (NFC) and without case; who 
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 
 from sqlalchemy import BigInteger, Connection, Select, String, bindparam, case, exists, func, select, union
@@ -73,21 +74,43 @@ _PEOPLE = (
 )
 
 
+class People:
+    """Those of a chat, within one transaction; what is asked for again is remembered."""
+
+    def __init__(self, connection: Connection, chat_id: int) -> None:
+        self._connection = connection
+        self._chat_id = chat_id
+
+    def mentioned(self, body: str, explicit: Sequence[int]) -> tuple[int, ...]:
+        """As the function `mentioned`."""
+        has_names = "@" in body
+        if not explicit and not has_names:
+            return ()
+        found = dict.fromkeys(self.among(list(dict.fromkeys(explicit))[:_MAX_EXPLICIT]))
+        if has_names and len(found) < MAX_MENTIONS:
+            for name in _names_in(folded(body), self._ids_of):
+                found.update(dict.fromkeys(self._ids_of[name]))
+        return tuple(islice(found, MAX_MENTIONS))
+
+    def among(self, user_ids: Sequence[int]) -> Iterator[int]:
+        """Those of these who are people of the chat, in their order."""
+        return _among(self._connection, self._scopes, user_ids)
+
+    @cached_property
+    def _scopes(self) -> Mapping[str, object]:
+        return _scopes(self._connection, self._chat_id)
+
+    @cached_property
+    def _ids_of(self) -> Mapping[str, Sequence[int]]:
+        return _people(self._connection, self._scopes)
+
+
 def mentioned(connection: Connection, chat_id: int, body: str, explicit: Sequence[int]) -> tuple[int, ...]:
     """Ids of users, each once: those of `explicit` first, then those whom the body names, in its order.
 
     At most MAX_MENTIONS. What is not of this chat, or is nobody's name, is left out.
     """
-    has_names = "@" in body
-    if not explicit and not has_names:
-        return ()
-    scopes = _scopes(connection, chat_id)
-    found = dict.fromkeys(_among(connection, scopes, list(dict.fromkeys(explicit))[:_MAX_EXPLICIT]))
-    if has_names and len(found) < MAX_MENTIONS:
-        ids_of = _people(connection, scopes)
-        for name in _names_in(folded(body), ids_of):
-            found.update(dict.fromkeys(ids_of[name]))
-    return tuple(islice(found, MAX_MENTIONS))
+    return People(connection, chat_id).mentioned(body, explicit)
 
 
 def folded(text: str) -> str:

@@ -13,13 +13,14 @@ from crdt_store import message_rows, message_search, receipts, room_events
 from crdt_store.database import Database
 from crdt_store.message_rows import NewMessage, StoredMessage
 from crdt_store.posting import delete_message, edit_message, insert_messages
-from crdt_store.receipts import Mark, Receipt
+from crdt_store.receipts import Mark, Moved, Receipt
 from crdt_store.room_events import RoomEvent, append_event, trim_events
 
 __all__ = [
     "ChatHead",
     "Mark",
     "Messages",
+    "Moved",
     "NewMessage",
     "Receipt",
     "RoomEvent",
@@ -66,21 +67,28 @@ class Messages:
 
     async def mark_read(self, chat_id: int, user_id: int, seq: int, now_ms: int) -> Receipt:
         """The user has read all up to `seq`. Raises Conflict for a user that there is not."""
-        (receipt,) = await self.mark([Mark(chat_id, user_id, read_seq=seq)], now_ms)
-        return receipt
+        (moved,) = await self.mark([Mark(chat_id, user_id, read_seq=seq)], now_ms)
+        return moved.after
 
     async def mark_delivered(self, chat_id: int, user_id: int, seq: int, now_ms: int) -> Receipt:
         """The user has got all up to `seq`. Raises Conflict for a user that there is not."""
-        (receipt,) = await self.mark([Mark(chat_id, user_id, delivered_seq=seq)], now_ms)
-        return receipt
+        (moved,) = await self.mark([Mark(chat_id, user_id, delivered_seq=seq)], now_ms)
+        return moved.after
 
-    async def mark(self, marks: Iterable[Mark], now_ms: int) -> list[Receipt]:
-        """All these in one transaction: one receipt for each chat and user named, in their order."""
+    async def mark(self, marks: Iterable[Mark], now_ms: int) -> list[Moved]:
+        """All these in one transaction: what became of each chat and user named, in their order.
+
+        It costs as much as these do, however many others have receipts. Raises Conflict for a user that there is not.
+        """
         return await self._database.write(partial(receipts.mark, marks=list(marks), now_ms=now_ms))
 
     async def receipts(self, chat_id: int) -> list[Receipt]:
         """Of all who have one in the chat, by user id."""
         return await self._database.read(partial(receipts.receipts_of, chat_id=chat_id))
+
+    async def chats_of(self, user_id: int, limit: int) -> list[int]:
+        """Chats in which the user has a receipt: has got or read something, the latest used first."""
+        return await self._database.read(partial(receipts.chats_of, user_id=user_id, limit=limit))
 
     async def unread(self, user_id: int, chat_ids: Iterable[int]) -> dict[int, int]:
         """For each of these chats: messages after the user's mark, but for deleted ones and the user's own."""

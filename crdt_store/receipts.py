@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Select, bindparam, func, literal_column, select, text, update
 
 from crdt_store.places import in_chunks
 from crdt_store.prepared import Prepared
@@ -53,15 +53,22 @@ class Receipt(NamedTuple):
     updated_at_ms: int
 
 
+class Moved(NamedTuple):
+    """A user's receipt before a mark and after it; the same where nothing moved."""
+
+    before: Receipt
+    after: Receipt
+
+
 _FIELDS = [receipts.c[name] for name in Receipt._fields]
 
 
-def mark(connection: Connection, marks: Iterable[Mark], now_ms: int) -> list[Receipt]:
-    """Move marks up, never down and never beyond the end of the chat; the receipts of all who were named, in order.
+def mark(connection: Connection, marks: Iterable[Mark], now_ms: int) -> list[Moved]:
+    """Move marks up, never down and never beyond the end of the chat; what became of all who were named, in order.
 
     Always by chat and user, so that two who mark at once do not wait for each other.
     """
-    found: list[Receipt] = []
+    found: list[Moved] = []
     for chat_id, of_chat in groupby(sorted(marks), key=lambda each: each.chat_id):
         found += _mark_in_chat(connection, chat_id, _highest(of_chat), now_ms)
     return found
@@ -71,6 +78,13 @@ def receipts_of(connection: Connection, chat_id: int) -> list[Receipt]:
     """Of all who have one, by user id."""
     query = select(*_FIELDS).where(receipts.c.chat_id == chat_id).order_by(receipts.c.user_id)
     return [Receipt(*record) for record in connection.execute(query)]
+
+
+def chats_of(connection: Connection, user_id: int, limit: int) -> list[int]:
+    """Chats in which the user has a receipt, the latest used first; of those used at once the lowest first."""
+    mine = select(receipts.c.chat_id).where(receipts.c.user_id == possible_id(user_id))
+    query = mine.order_by(receipts.c.updated_at_ms.desc(), receipts.c.chat_id).limit(max(limit, 0))
+    return list(connection.scalars(query))
 
 
 def last_seqs(connection: Connection, chat_ids: Iterable[int]) -> dict[int, int]:
@@ -88,19 +102,33 @@ def unread(connection: Connection, user_id: int, chat_ids: Iterable[int]) -> dic
     There is no gap between seqs, so they need not be counted: only those that do not count are.
     """
     user_id = possible_id(user_id)
-    read_seq = func.coalesce(receipts.c.read_seq, 0)
+    found = dict.fromkeys(chat_ids, 0)
+    if len(found) == 1:  # after every mark
+        (chat_id,) = found
+        for _, number in _UNREAD_IN_ONE.fetch(connection, {"user": user_id, "chat": chat_id}):
+            found[chat_id] = number
+        return found
+    for chunk in in_chunks(list(found)):
+        for record in connection.execute(_UNREAD_IN_MANY, {"user": user_id, "chats": chunk}):
+            found[record[0]] = record[1]
+    return found
+
+
+def _unread() -> Select[int, int]:
+    """(chat id, what is unread in it) of every chat in which somebody has written."""
+    user_id = bindparam("user", type_=BigInteger)
+    read_seq = func.coalesce(receipts.c.read_seq, literal_column("0"))
     after_mark = messages.c.chat_id == chat_heads.c.chat_id, messages.c.seq > read_seq
     count = select(func.count()).select_from(messages).where(*after_mark)
     own = count.where(messages.c.sender_id == user_id).scalar_subquery()
     gone = count.where(messages.c.deleted.is_(True), messages.c.sender_id != user_id).scalar_subquery()
     is_users = (receipts.c.chat_id == chat_heads.c.chat_id) & (receipts.c.user_id == user_id)
     query = select(chat_heads.c.chat_id, chat_heads.c.last_seq - read_seq - own - gone)
-    query = query.select_from(chat_heads).outerjoin(receipts, is_users)
-    found = dict.fromkeys(chat_ids, 0)
-    for chunk in in_chunks(list(found)):
-        records = connection.execute(query.where(chat_heads.c.chat_id.in_(chunk)))
-        found.update((chat_id, number) for chat_id, number in records)
-    return found
+    return query.select_from(chat_heads).outerjoin(receipts, is_users)
+
+
+_UNREAD_IN_ONE = Prepared(_unread().where(chat_heads.c.chat_id == bindparam("chat")))
+_UNREAD_IN_MANY = _unread().where(chat_heads.c.chat_id.in_(bindparam("chats", expanding=True)))
 
 
 def _highest(marks: Iterable[Mark]) -> dict[int, Mark]:
@@ -117,7 +145,7 @@ def _highest(marks: Iterable[Mark]) -> dict[int, Mark]:
 
 def _mark_in_chat(
     connection: Connection, chat_id: int, wanted: Mapping[int, Mark], now_ms: int
-) -> list[Receipt]:
+) -> list[Moved]:
     last_seq = last_seqs(connection, [chat_id])[chat_id]
     before = _locked(connection, chat_id, [user for user, each in wanted.items() if last_seq > 0], now_ms)
     after = {
@@ -131,7 +159,9 @@ def _mark_in_chat(
     if moved:
         _MOVE.run(connection, [_parameters(new) for new in moved.values()])
     _note_reads(connection, [(before[user].read_seq, new) for user, new in moved.items()])
-    return [moved.get(user) or before.get(user) or Receipt(chat_id, user, 0, 0, now_ms) for user in wanted]
+    nothing = {user: Receipt(chat_id, user, 0, 0, now_ms) for user in wanted.keys() - before.keys()}
+    known = before | nothing
+    return [Moved(known[user], moved.get(user, known[user])) for user in wanted]
 
 
 def _locked(connection: Connection, chat_id: int, users: Sequence[int], now_ms: int) -> dict[int, Receipt]:

@@ -83,8 +83,25 @@ users = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime),
     Column("is_online", Boolean, nullable=False, server_default=false()),
+    Column("is_invisible", Boolean, nullable=False, server_default=false()),  # wants to be offline for others
+    Column("last_room", String),  # where the user was seen last
     UniqueConstraint("issuer", "subject"),
     sqlite_autoincrement=True,
+)
+
+# The servers that say that they are alive, and who is online on each: `users.is_online` follows from these.
+presence_nodes = Table(
+    "presence_nodes",
+    metadata,
+    Column("node_id", String, primary_key=True),
+    Column("alive_at_ms", BigInteger, nullable=False),
+)
+
+online_users = Table(
+    "online_users",
+    metadata,
+    Column("node_id", ForeignKey(presence_nodes.c.node_id), primary_key=True),
+    Column("user_id", ForeignKey(users.c.id), primary_key=True, index=True),
 )
 
 documents = Table(
@@ -347,6 +364,7 @@ receipts = Table(
     Column("delivered_seq", BigInteger, nullable=False),
     Column("read_seq", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
+    Index("ix_receipts_user_id", "user_id"),  # to list a user's chats
 )
 
 # Where the events of each room end, also when none is kept.
@@ -378,4 +396,62 @@ chat_segments = Table(
     Column("first_seq", BigInteger, nullable=False),
     Column("last_seq", BigInteger, nullable=False),
     Column("next_first_seq", BigInteger, nullable=False),
+)
+
+# Work that need not be done at once. Nobody else takes a job before `due_at_ms`, the end of the lease while it is
+# claimed. What is done is gone; what has failed too often stays, dead.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("payload", String, nullable=False),  # in JSON
+    Column("dedupe_key", String),  # until it is claimed
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("due_at_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("claimed_by", String),
+    Column("error", String),
+    Column("dead", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("kind", "dedupe_key"),
+    Index(None, "dead", "due_at_ms"),
+    sqlite_autoincrement=True,
+)
+
+# What users should see, wherever it happened: each once, by its key.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("user_id", ForeignKey(users.c.id), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("room", _Name, nullable=False),
+    Column("actor_id", ForeignKey(users.c.id)),
+    Column("message_id", ForeignKey(messages.c.id)),  # whose text is shown as it is then
+    Column("payload", String, nullable=False),  # in JSON
+    Column("count", Integer, nullable=False),
+    Column("dedupe_key", String, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("read_at_ms", BigInteger),
+    Column("archived", Boolean, nullable=False, server_default=false()),
+    UniqueConstraint("user_id", "dedupe_key"),
+    Index(None, "user_id", "id"),
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_notifications_unread",
+    notifications.c.user_id,
+    notifications.c.id,
+    sqlite_where=notifications.c.read_at_ms.is_(None),
+    postgresql_where=notifications.c.read_at_ms.is_(None),
+)
+
+# What users want to be told of in a room; the room '' is all that have no row of their own.
+notification_preferences = Table(
+    "notification_preferences",
+    metadata,
+    Column("user_id", ForeignKey(users.c.id), primary_key=True),
+    Column("room", _Name, primary_key=True),
+    Column("level", SmallInteger, CheckConstraint("level BETWEEN 0 AND 2", name="level"), nullable=False),
+    Index(None, "room", "level"),
 )

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 from fastapi import FastAPI
@@ -27,6 +28,7 @@ from server.access.stores import Stores
 from server.chat.carrying import Carrying
 from server.chat.chats import Chats
 from server.chat.marks import Marks
+from server.chat.receiving import Receiving
 from server.chat.rollover import PATIENCE, Rollover, SegmentSize
 from server.chat.routes import add_chat_routes
 from server.chat.speaking import Speaking
@@ -40,13 +42,20 @@ from server.events.event_texts import EventTexts
 from server.events.handlers import EventHandlers
 from server.events.kept_events import KeptEvents
 from server.events.remembered_answers import RememberedAnswers
-from server.events.room_views import RoomViews
 from server.events.routes import add_event_routes
+from server.jobs.routes import add_job_routes
+from server.jobs.worker import JobPolicy
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
 from server.limits.routes import add_limit_routes
 from server.news.hub import Hub
+from server.notifications.parts import NotificationParts
+from server.notifications.routes import add_notification_routes
 from server.pages import add_pages
+from server.presence.directory import PresenceDirectory
+from server.presence.node_id import node_id
+from server.presence.parts import PresenceParts
+from server.presence.routes import add_presence_routes
 from server.projects.routes import add_project_routes
 from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
@@ -63,6 +72,7 @@ from server.web_security import add_web_security
 _COMMIT_SECONDS, _CLOSE_LOG_SECONDS = 4.0, 1.5
 """How long a stop waits for a disk that stands still; what is not stored then was not acknowledged."""
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -102,6 +112,10 @@ def create_app(
             app.state.messages = parts.messages
             app.state.chats = parts.marks
             app.state.gate = gate
+            app.state.jobs = parts.notifications.jobs
+            app.state.wake_worker = parts.notifications.worker.wake
+            app.state.notifications = parts.notifications.desk
+            app.state.presence = parts.presence
             yield
             app.doorway = None
 
@@ -123,6 +137,9 @@ def create_app(
     add_limit_routes(app, settings)
     add_event_routes(app)
     add_chat_routes(app)
+    add_notification_routes(app)
+    add_job_routes(app, _now_ms)
+    add_presence_routes(app, settings)
     add_pages(app, settings)
     with ExitStack() as on_failure:
         marker = RunMarker(settings.data_dir)
@@ -145,6 +162,8 @@ class _Parts(NamedTuple):
     doorkeeper: Doorkeeper
     messages: Messages
     marks: Marks
+    notifications: NotificationParts
+    presence: PresenceDirectory
 
 
 @asynccontextmanager
@@ -167,6 +186,15 @@ async def _serving(
     condenser = Condenser(
         job_seconds=settings.compaction_job_seconds, memory_bytes=settings.compaction_memory_bytes
     )
+    presence = PresenceParts(
+        database,
+        doorkeeper,
+        node_id=node_id(settings.data_dir),
+        grace_seconds=settings.presence_grace_seconds,
+        now_seconds=time.monotonic,
+        now_ms=_now_ms,
+    )
+    await presence.begin()
     connections = ConnectionManager(
         keepalive_seconds=settings.keepalive_seconds,
         silence_close_seconds=settings.silence_close_seconds,
@@ -174,12 +202,22 @@ async def _serving(
         throttled_close_seconds=settings.throttled_close_seconds,
         leeway_seconds=settings.jwt_leeway_seconds,
         now_seconds=time.time,
+        presence=presence.keeper,
     )
     live_access = LiveAccess(connections, doorkeeper)
     counts = ConnectionCounts(settings)
     hub, messages, beside = Hub(), Messages(database), asyncio.TaskGroup()
     chats = Chats(database, hub, max_events=settings.max_room_events, now_ms=_now_ms, start=_starter(beside))
     marks = Marks(chats, messages, hub, _now_ms)
+    receiving = Receiving(chats, marks, messages, hub)
+    notifications = NotificationParts(
+        database,
+        hub,
+        _job_policy(settings),
+        by_membership=not settings.grants_are_authority,
+        now_ms=_now_ms,
+        random=random.random,
+    )
     handlers = EventHandlers(
         message=Speaking(chats, messages, gate, _now_ms).message,
         message_delivered=marks.delivered,
@@ -194,7 +232,7 @@ async def _serving(
                 max_pending_bytes=settings.max_uncommitted_bytes,
                 max_window_seconds=settings.commit_window_seconds,
                 close_seconds=_COMMIT_SECONDS,
-                on_stored=compactor.stored,
+                on_stored=notifications.after(compactor.stored),
             ) as commits,
             RoomManager(
                 log,
@@ -209,7 +247,7 @@ async def _serving(
                     max_window_seconds=settings.broadcast_window_seconds,
                 ),
                 rules_of=chats.rules_of,
-                on_opened=chats.opened,
+                on_opened=_both(chats.opened, presence.keeper.observe),
                 on_emptied=chats.emptied,
                 on_stale=chats.take_over,
                 now_seconds=time.time,
@@ -223,6 +261,7 @@ async def _serving(
             anyio.create_task_group() as tasks,
         ):
             chats.rooms = rooms
+            presence.keeper.rooms = rooms.rooms
             chats.carrying = Carrying(
                 database,
                 rooms,
@@ -250,8 +289,10 @@ async def _serving(
                 handlers,
                 KeptEvents(database),
                 messages,
+                notifications.desk.notifications.unread,
                 RememberedAnswers(),
-                RoomViews(now_ms=_now_ms),
+                presence.keeper,
+                presence.world,
                 EventTexts(),
                 time.monotonic,
                 _now_ms,
@@ -259,6 +300,8 @@ async def _serving(
             )
             tasks.start_soon(connections.run)
             tasks.start_soon(live_access.run)
+            tasks.start_soon(notifications.worker.run)
+            tasks.start_soon(presence.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
                 rooms,
@@ -271,6 +314,7 @@ async def _serving(
                     gate,
                     counts,
                     live_access,
+                    receiving,
                 ),
                 Documents(
                     log,
@@ -286,8 +330,11 @@ async def _serving(
                 doorkeeper,
                 messages,
                 marks,
+                notifications,
+                presence.directory,
             )
             tasks.cancel_scope.cancel()
+            await presence.close()
         if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
             marker.clear()
     finally:
@@ -320,12 +367,29 @@ async def _warm_up(database: Database, log: UpdateLog) -> None:
                 pass
 
 
+def _both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
+    def call(value: T) -> None:
+        first(value)
+        second(value)
+
+    return call
+
+
 def _compaction_policy(settings: Settings) -> CompactionPolicy:
     return CompactionPolicy(
         max_updates=settings.compaction_max_updates,
         max_bytes=settings.compaction_max_bytes,
         max_age_seconds=settings.compaction_max_age_seconds,
         quiet_seconds=settings.compaction_quiet_seconds,
+    )
+
+
+def _job_policy(settings: Settings) -> JobPolicy:
+    return JobPolicy(
+        attempts=settings.job_attempts,
+        lease_seconds=settings.job_lease_seconds,
+        poll_seconds=settings.job_poll_seconds,
+        retry_seconds=settings.job_retry_seconds,
     )
 
 

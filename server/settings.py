@@ -201,6 +201,18 @@ class Settings(BaseSettings):
     compaction_memory_bytes: PositiveInt | None = Field(
         None, description="address space of the process that makes snapshots; default: no limit"
     )
+    job_attempts: PositiveInt = Field(
+        12, description="a job that has failed so often is not tried any more, but listed"
+    )
+    job_retry_seconds: PositiveSeconds = Field(
+        1, description="after so long a job that failed is tried again; then after twice as long each time"
+    )
+    job_lease_seconds: PositiveSeconds = Field(
+        30, description="a job that a process has begun is another's after so long"
+    )
+    job_poll_seconds: PositiveSeconds = Field(
+        2, description="so often the server looks for jobs that other processes have written"
+    )
     lagging_close_seconds: PositiveSeconds = Field(
         60, description="a client that stays behind is closed after this"
     )

@@ -1,17 +1,17 @@
-"""How far people have got in chats: said by many, stored together, told to all at once."""
+"""How far people have got in chats: said by many, stored together, told to all at a pace."""
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from crdt_store.messages import Messages
-from crdt_store.receipts import Mark, Receipt
+from crdt_store.receipts import Mark, Moved, Receipt
 from crdt_store.update_log import LogUnavailable
 from server.chat import writing
 from server.chat.chat_rules import ChatRules
 from server.chat.chats import Chats
+from server.chat.trickle import Trickle
 from server.events.errors import EventError, EventErrorCode
 from server.events.handlers import Answer, Speaker
 from server.events.models import ReadUpTo
@@ -22,12 +22,13 @@ from server.rooms.room import Room
 from server.rooms.rules import Written
 
 _GATHER_SECONDS = 0.05
-"""Marks of so long are one transaction, and one event for each chat."""
+"""Marks of so long are one transaction."""
 
-_DOCUMENT_SECONDS = 1.0
-"""A document keeps every receipt that it was ever told: once a second is often enough."""
+_EVENT_SECONDS_EACH = 0.01
+"""JSON clients are told of 100 users of a chat a second."""
 
-logger = logging.getLogger(__name__)
+_DOCUMENT_SECONDS, _DOCUMENT_SECONDS_EACH = 1.0, 0.02
+"""A document keeps every receipt that it was ever told: after a second, and 50 a second, is often enough."""
 
 
 class Marks:
@@ -40,7 +41,10 @@ class Marks:
         self._now_ms = now_ms
         self._waiting: dict[Mark, list[asyncio.Future[Receipt]]] = {}
         self._is_storing = False
-        self._for_documents: dict[str, dict[int, Receipt]] = {}  # by room and user
+        self._for_rooms = Trickle(self._tell_room, delay_seconds=0, seconds_each=_EVENT_SECONDS_EACH)
+        self._for_documents = Trickle(
+            self._write, delay_seconds=_DOCUMENT_SECONDS, seconds_each=_DOCUMENT_SECONDS_EACH
+        )
 
     # Handlers
 
@@ -62,12 +66,18 @@ class Marks:
         self, user_id: int, name: RoomName, *, read_seq: int = 0, delivered_seq: int = 0
     ) -> Receipt:
         """How far the user has got, once that is stored. Raises LogUnavailable."""
+        return await self.note(user_id, name, read_seq=read_seq, delivered_seq=delivered_seq)
+
+    def note(
+        self, user_id: int, name: RoomName, *, read_seq: int = 0, delivered_seq: int = 0
+    ) -> asyncio.Future[Receipt]:
+        """The same, for who does not wait: the future has LogUnavailable where it was not stored."""
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(Mark(name.id, user_id, delivered_seq, read_seq), []).append(future)
         if not self._is_storing:
             self._is_storing = True
             self._chats.start(self._store())
-        return await future
+        return future
 
     async def _store(self) -> None:
         try:
@@ -80,74 +90,58 @@ class Marks:
 
     async def _store_together(self, waiting: dict[Mark, list[asyncio.Future[Receipt]]]) -> None:
         try:
-            before = await self._receipts(waiting)
-            receipts = await self._messages.mark(waiting, self._now_ms())
+            found = await self._messages.mark(waiting, self._now_ms())
         except LogUnavailable as error:
             for futures in waiting.values():
                 _fail(futures, error)
             return
-        found = {(receipt.chat_id, receipt.user_id): receipt for receipt in receipts}
+        receipts = {(after.chat_id, after.user_id): after for _, after in found}
         for mark, futures in waiting.items():
             for future in futures:
                 if not future.done():
-                    future.set_result(found[mark.chat_id, mark.user_id])
-        self._tell([receipt for receipt in receipts if before.get(receipt[:2]) != receipt[2:4]])
-
-    async def _receipts(self, marks: dict[Mark, Any]) -> dict[tuple[int, int], tuple[int, int]]:
-        """What was known of these chats before: only what changes is told."""
-        known: dict[tuple[int, int], tuple[int, int]] = {}
-        for chat_id in {mark.chat_id for mark in marks}:
-            for receipt in await self._messages.receipts(chat_id):
-                known[chat_id, receipt.user_id] = receipt.delivered_seq, receipt.read_seq
-        return known
+                    future.set_result(receipts[mark.chat_id, mark.user_id])
+        self._tell([each for each in found if each.before != each.after])
 
     # Telling
 
-    def _tell(self, receipts: list[Receipt]) -> None:
-        of_chat: dict[int, list[Receipt]] = {}
-        for receipt in receipts:
-            of_chat.setdefault(receipt.chat_id, []).append(receipt)
-        for chat_id, changed in of_chat.items():
-            room = f"chat:{chat_id}"
-            statuses = [status for receipt in changed for status in _statuses(receipt)]
-            self._hub.publish(room, News("message_status", {"statuses": statuses}, None, self._now_ms()))
-            for receipt in changed:
-                if receipt.read_seq:
-                    self._tell_devices(room, receipt)
-            if room not in self._for_documents:
-                asyncio.get_running_loop().call_later(_DOCUMENT_SECONDS, self._write, room)
-            self._for_documents.setdefault(room, {}).update((each.user_id, each) for each in changed)
+    def _tell(self, moved: Iterable[Moved]) -> None:
+        for each in moved:
+            self._for_rooms.add([each])
+            self._for_documents.add([each])
+            if each.after.read_seq > each.before.read_seq:
+                self._tell_devices(each.after)
 
-    def _tell_devices(self, room: str, receipt: Receipt) -> None:
+    def _tell_room(self, chat_id: int, moved: Sequence[Moved]) -> None:
+        payload = {"statuses": [status for each in moved for status in _statuses(each)]}
+        self._hub.publish(_room_key(chat_id), News("message_status", payload, None, self._now_ms()))
+
+    def _tell_devices(self, receipt: Receipt) -> None:
         """What one device has read, all have, in the room or not."""
-        payload = {"kind": "read", "room": room, "seq": receipt.read_seq}
+        payload = {"kind": "read", "room": _room_key(receipt.chat_id), "seq": receipt.read_seq}
         self._hub.publish_to_user(receipt.user_id, News("notification", payload, None, self._now_ms()))
 
-    def _write(self, key: str) -> None:
-        receipts = self._for_documents.pop(key, {})
-        room = self._chats.rooms.rooms.get(key)
+    def _write(self, chat_id: int, moved: Sequence[Moved]) -> None:
+        room = self._chats.rooms.rooms.get(_room_key(chat_id))
         if isinstance(room, Room):
-            room.write(partial(_written, room, receipts))
+            room.write(partial(_written, room, moved))
 
 
-def _written(room: Room, receipts: dict[int, Receipt], at: Id) -> Written | None:
+def _written(room: Room, moved: Sequence[Moved], at: Id) -> Written | None:
     if not isinstance(room.rules, ChatRules):
         return None
-    marks = {
-        user_id: writing.Receipt(receipt.delivered_seq, receipt.read_seq)
-        for user_id, receipt in receipts.items()
-    }
+    marks = {after.user_id: writing.Receipt(after.delivered_seq, after.read_seq) for _, after in moved}
     update = writing.set_receipts(room.rules.thread, at, marks)
     return None if update is None else Written(update)
 
 
-def _statuses(receipt: Receipt) -> list[dict[str, Any]]:
+def _statuses(moved: Moved) -> list[dict[str, Any]]:
     """What is read was delivered: one of both is enough where they are the same."""
+    before, after = moved
     found = []
-    if receipt.delivered_seq > receipt.read_seq:
-        found.append({"user_id": receipt.user_id, "status": "delivered", "seq": receipt.delivered_seq})
-    if receipt.read_seq:
-        found.append({"user_id": receipt.user_id, "status": "read", "seq": receipt.read_seq})
+    if after.delivered_seq > max(before.delivered_seq, after.read_seq):
+        found.append({"user_id": after.user_id, "status": "delivered", "seq": after.delivered_seq})
+    if after.read_seq > before.read_seq:
+        found.append({"user_id": after.user_id, "status": "read", "seq": after.read_seq})
     return found
 
 
@@ -157,6 +151,10 @@ def _told(name: RoomName, receipt: Receipt) -> dict[str, Any]:
         "delivered_seq": receipt.delivered_seq,
         "read_seq": receipt.read_seq,
     }
+
+
+def _room_key(chat_id: int) -> str:
+    return f"{RoomKind.CHAT}:{chat_id}"
 
 
 def _check_chat(name: RoomName) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a thread's news in the database: rows of messages, and events for those who come back."""
+"""What becomes of a thread's news in the database: rows of messages, events for those who come back, and jobs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from crdt_store.effects import Connection
+from crdt_store.mentions import People
 from crdt_store.message_rows import NewMessage, StoredMessage
+from crdt_store.notifications_jobs import ChatMessages, enqueue_chat_messages
+from crdt_store.notifications_messages import SeqRange
+from crdt_store.notifications_preferences import is_wanted
 from crdt_store.posting import delete_message, edit_message, insert_messages
 from crdt_store.room_events import append_event, trim_events
 from server.chat.judgement import Edited, Message, News, Reacted, Sent, Tombstoned
@@ -40,6 +44,7 @@ class Recording:
     def store(self, connection: Connection) -> None:
         """News come in order; neighbours that are new messages are stored together."""
         self._told: list[Told] = []
+        self._people = People(connection, self.chat_id)
         sent: list[Sent] = []
         for each in self.news:
             if isinstance(each, Sent):
@@ -49,6 +54,7 @@ class Recording:
                 sent = []
                 self._store_change(connection, each)
         self._store_sent(connection, sent)
+        self._notify(connection)
 
     def committed(self) -> None:
         """Once, on the event loop."""
@@ -57,7 +63,7 @@ class Recording:
     def _store_sent(self, connection: Connection, sent: Sequence[Sent]) -> None:
         if not sent:
             return
-        new = [_new(each.message) for each in sent]
+        new = [self._new(each.message) for each in sent]
         for each, stored in zip(
             sent, insert_messages(connection, self.chat_id, new, self.now_ms), strict=True
         ):
@@ -75,7 +81,8 @@ class Recording:
         if isinstance(news, Tombstoned):
             stored = delete_message(*key, self.now_ms)
         elif {"body", "mentions"} & set(news.fields):
-            stored = edit_message(*key, message.body, message.mentions, self.now_ms)
+            mentions = self._people.mentioned(message.body, message.mentions)
+            stored = edit_message(*key, message.body, mentions, self.now_ms)
         if stored is not None:
             action = "delete" if isinstance(news, Tombstoned) else "edit"
             self._tell(connection, news, stored, told_message(stored, action))
@@ -97,13 +104,25 @@ class Recording:
             trim_events(connection, self.room, self.max_events)
         self._told.append(Told(news, stored, payload, sender_id, seq))
 
+    def _new(self, message: Message) -> NewMessage:
+        return NewMessage(
+            message.message_id,
+            message.sender_id,
+            message.body,
+            message.sent_at or "",
+            message.reply_to,
+            self._people.mentioned(message.body, message.mentions),
+        )
 
-def _new(message: Message) -> NewMessage:
-    return NewMessage(
-        message.message_id,
-        message.sender_id,
-        message.body,
-        message.sent_at or "",
-        message.reply_to,
-        message.mentions,
-    )
+    def _notify(self, connection: Connection) -> None:
+        """One job for all of these, if any of them may concern anybody."""
+        stored = [
+            (each.news, each.message) for each in self._told if each.event_seq and each.message is not None
+        ]
+        sent = [message for news, message in stored if isinstance(news, Sent)]
+        edited = [message.seq for news, message in stored if isinstance(news, Edited) and message.mentions]
+        concerns = any(message.mentions or message.reply_to for message in sent)
+        if not edited and not concerns and not (sent and is_wanted(connection, f"chat:{self.chat_id}")):
+            return
+        new = SeqRange(sent[0].seq, sent[-1].seq) if sent else None  # nobody else writes in between
+        enqueue_chat_messages(connection, ChatMessages(self.chat_id, new, edited), self.now_ms)

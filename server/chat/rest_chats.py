@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Path
 
 from auth.grants import Action, Grant, Role
+from crdt_store.messages import Messages
 from server.access.callers import Caller, Door, parse_room, require
 from server.access.doorkeeper import Doorkeeper
 from server.access.identity import Identity
@@ -60,12 +61,15 @@ async def chats_of_project(door: Doorkeeper, identity: Identity, project_id: int
     return await _gather(_in_project(door, identity, project_id, MAX_CHATS + 1), complete=True)
 
 
-async def own_chats(door: Doorkeeper, identity: Identity) -> Chats:
-    """Those that the token's grants name, and those of the caller's projects. Raises LogUnavailable."""
+async def own_chats(door: Doorkeeper, identity: Identity, messages: Messages) -> Chats:
+    """Those that the token's grants name, those of the caller's projects, and those of which the caller has got
+    something. Raises LogUnavailable.
+    """
     found = await door.stores.projects.projects_of(identity.user_id, limit=MAX_PROJECTS + 1)
     project_ids = [project.id for project, _ in found]
     return await _gather(
-        _own_chats(door, identity, project_ids[:MAX_PROJECTS]), complete=len(project_ids) <= MAX_PROJECTS
+        _own_chats(door, identity, messages, project_ids[:MAX_PROJECTS]),
+        complete=len(project_ids) <= MAX_PROJECTS,
     )
 
 
@@ -83,12 +87,19 @@ async def _gather(looked_at: _Looked, *, complete: bool) -> Chats:
     return Chats([chat_id for chat_id, may_read in found.items() if may_read], complete)
 
 
-async def _own_chats(door: Doorkeeper, identity: Identity, project_ids: Iterable[int]) -> _Looked:
-    for room in _granted_by_name(identity):
-        yield room.id, _may_read(await door.role_in(identity, room))
+async def _own_chats(
+    door: Doorkeeper, identity: Identity, messages: Messages, project_ids: Iterable[int]
+) -> _Looked:
+    seen: set[int] = set()
     for project_id in project_ids:
         async for chat in _in_project(door, identity, project_id, MAX_CHATS + 1):
+            seen.add(chat[0])
             yield chat
+    known = await messages.chats_of(identity.user_id, MAX_CHATS + 1)
+    for room in (*_granted_by_name(identity), *(room_of(RoomKind.CHAT, chat_id) for chat_id in known)):
+        if room.id not in seen:  # each costs a look into the database
+            seen.add(room.id)
+            yield room.id, _may_read(await door.role_in(identity, room))
 
 
 async def _in_project(door: Doorkeeper, identity: Identity, project_id: int, limit: int) -> _Looked:

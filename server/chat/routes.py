@@ -138,7 +138,7 @@ def _add_routes_of_many(router: APIRouter) -> None:
     ) -> UnreadList:
         """What the caller has not read yet, in the chats that are named, or in all that are the caller's."""
         if chats is None:
-            found = await own_chats(door, caller)
+            found = await own_chats(door, caller, messages)
         else:
             found = await readable_chats(door, caller, map(int, chats.split(",")))
         unread = await messages.unread(caller.user_id, found.ids)
@@ -166,7 +166,7 @@ def _add_routes_of_many(router: APIRouter) -> None:
         elif project is not None:
             chats = await chats_of_project(door, caller, project)
         else:
-            chats = await own_chats(door, caller)
+            chats = await own_chats(door, caller, messages)
         found = await messages.search(q, chats.ids, limit + 1, before)
         items, has_more = _page(found, limit)
         next_before = found[limit - 1].id if has_more else None

@@ -17,6 +17,7 @@ from server.protocol.merge_updates import join_updates, merge_updates
 from server.protocol.originals import Originals
 from server.protocol.placement import Placement
 from server.protocol.split_update import in_parts, split_ready
+from server.protocol.structs import Id
 from server.protocol.surrogates import SurrogateGuard
 from server.protocol.update_shape import UpdateShape, check_state_vector, check_update
 from server.protocol.varint import var_uint
@@ -197,6 +198,11 @@ class Document:
     def encode_of_clients(self, client_ids: Iterable[int]) -> bytes:
         """One update with every struct of these clients, and all deletions. Raises EngineFailure."""
         return self.encode_since(write_state_vector(self.contents.state | dict.fromkeys(client_ids, 0)))
+
+    def is_in_sequence(self, root: str, item: Id) -> bool:
+        """Whether the document has the item, deleted or not, directly under this root and under no key of it."""
+        client, clock = item
+        return clock < self.contents.state.get(client, 0) and self._placement.holds((root, None), item)
 
     def text(self, root: str) -> str:
         """The text under a root name. Raises EngineFailure."""

@@ -1,6 +1,6 @@
 """What every conversation of this node shares."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from server.access.doorkeeper import Doorkeeper
@@ -8,9 +8,10 @@ from server.events.event_texts import EventTexts
 from server.events.handlers import EventHandlers
 from server.events.remembered_answers import RememberedAnswers
 from server.events.room_feed import RoomHistory
-from server.events.room_views import RoomViews
 from server.limits.gate import Gate
 from server.news.hub import Hub
+from server.presence.keeper import PresenceKeeper
+from server.presence.world import World
 from server.rooms.room_manager import RoomManager
 from server.settings import Settings
 
@@ -33,8 +34,10 @@ class Context(NamedTuple):
     handlers: EventHandlers
     history: RoomHistory
     unread: UnreadCounts | None
+    unread_notifications: Callable[[int], Awaitable[int]]  # of a user; raises LogUnavailable
     answers: RememberedAnswers
-    views: RoomViews
+    presence: PresenceKeeper
+    world: World
     texts: EventTexts
     now_seconds: Callable[[], float]
     now_ms: Callable[[], int]

@@ -160,7 +160,7 @@ class Conversation:
             await self.look_again()
         elif not connection.is_known:
             raise EventError(EventErrorCode.NOT_AUTHENTICATED, "`connect` needs a token here")
-        self._send("ack", self._who(), event.id)
+        self._send("ack", await self._who(), event.id)
 
     def _recognise(self, identity: Identity) -> None:
         """Raises EventError, TooMany."""
@@ -180,19 +180,22 @@ class Conversation:
         else:
             self._connection.close(CloseCode.UNAUTHORIZED, reason)
 
-    def _who(self) -> dict[str, Any]:
+    async def _who(self) -> dict[str, Any]:
         identity = self.identity
+        unread = await self._context.unread_notifications(identity.user_id)
         return {
             "user_id": identity.user_id,
             "name": identity.principal.name,
             "expires_at": self._expires_at(),
             "server_time": iso_time(self._context.now_ms()),
             "protocol": PROTOCOL_VERSION,
+            "unread_notifications": unread,
         }
 
     async def _disconnect(self, event: ClientEvent) -> None:
         self._acknowledge(event, {})
-        self._connection.close(NORMAL_CLOSURE, "")
+        with self._context.presence.at_once():
+            self._connection.close(NORMAL_CLOSURE, "")
 
     async def _ping(self, event: ClientEvent) -> None:
         self._send("pong", {}, event.id)
@@ -210,7 +213,8 @@ class Conversation:
 
     async def _leave_room(self, event: ClientEvent) -> None:
         joined = self._rooms.find(_room_of(event))
-        self._rooms.leave(joined)
+        with self._context.presence.at_once():
+            self._rooms.leave(joined)
         self._acknowledge(event, {"room": joined.name.canonical})
 
     async def _typing(self, event: ClientEvent) -> None:
@@ -252,7 +256,8 @@ class Conversation:
             return
         joined.role = role
         if role < Role.VIEWER:
-            self._rooms.leave(joined)
+            with self._context.presence.at_once():
+                self._rooms.leave(joined)
         payload = {"room": joined.name.canonical, "role": role_name(role)}
         self._send("permission_changed", payload)
 

@@ -1,6 +1,6 @@
 """The rooms that one JSON client is in: coming in, hearing what was missed, going."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from server.events.json_member import JsonMember
 from server.events.models import JoinRoom
 from server.events.room_feed import Missed, RoomFeed
 from server.news.hub import News
+from server.presence.world import WorldWatcher
 from server.rooms.names import BadRoomName, RoomKind, RoomName, parse_room_name
 from server.rooms.room import Room
 
@@ -24,13 +25,14 @@ _MISSED_SHARE = 4
 
 @dataclass(slots=True)
 class Joined:
-    """`member` is None in `global`, whose presence is not shown."""
+    """`member` is None in `global`, of which `watcher` sees those whom its user may see."""
 
     name: RoomName
     role: Role
     feed: RoomFeed
     member: JsonMember | None = None
     room: Room | None = None
+    watcher: WorldWatcher | None = None
 
 
 class JoinedRooms:
@@ -81,8 +83,8 @@ class JoinedRooms:
             joined.feed.hold()
             if joined.member is not None:
                 joined.member.show_away(request.away)
-        members = self._context.views.of(joined.room).members() if joined.room is not None else []
         try:
+            members = await self._members(joined)
             missed = await self._missed(joined, request.last_seq)
             unread = await self._unread(name)
         except BaseException:
@@ -117,7 +119,9 @@ class JoinedRooms:
         if not grant.allows(Action.READ):
             raise EventError(EventErrorCode.NOT_ALLOWED, "no access to this room")
         if name.kind is RoomKind.GLOBAL:
-            return self._add(Joined(name, role, self._feed(name)))
+            joined = self._add(Joined(name, role, self._feed(name)))
+            joined.watcher = WorldWatcher(lambda: connection.identity, joined.feed.hear)
+            return joined
         may_create = context.settings.create_files and grant.allows(write_action(name.kind))
         async with context.rooms.visit(name, may_create=may_create) as room:
             if not connection.is_open:
@@ -144,13 +148,18 @@ class JoinedRooms:
         return JsonMember(
             self._connection,
             room,
-            self._context.views.of(room),
+            self._context.presence,
             client_id,
             is_away=is_away,
             tell=joined.feed.hear,
             on_closed=partial(self._closed, joined),
             now_seconds=self._context.now_seconds,
         )
+
+    async def _members(self, joined: Joined) -> Sequence[Mapping[str, Any]]:
+        if joined.watcher is not None:
+            return await self._context.world.watch(joined.watcher)
+        return self._context.presence.members(joined.name.canonical)
 
     def _closed(self, joined: Joined, reason: str) -> None:
         self.leave(joined)
@@ -170,9 +179,10 @@ class JoinedRooms:
         if self._joined.get(joined.name.canonical) is joined:
             del self._joined[joined.name.canonical]
         joined.feed.close()
-        if joined.member is not None and joined.room is not None:
+        if joined.member is not None:
             joined.member.leave()
-            self._context.views.left(joined.room)
+        if joined.watcher is not None:
+            self._context.world.unwatch(joined.watcher)
 
     def leave_all(self) -> None:
         """The connection is gone."""

@@ -146,6 +146,9 @@ class JsonConnection:
         """The client is alive."""
         self.silent_sweeps = 0
 
+    def on_pong(self, payload: bytes) -> None:
+        """What it has got, it says in words."""
+
     def on_drained(self) -> None:
         """The client has caught up with reading."""
         self.lagging_sweeps = 0

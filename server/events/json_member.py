@@ -4,24 +4,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from server.events.room_view import RoomView
-from server.events.shown_state import write_state
-from server.events.typing_rule import TYPING_SECONDS, TypingRule
 from server.news.hub import News
-from server.protocol.awareness_codec import AwarenessEntry, read_entries, write_entries
+from server.presence.keeper import FRAME_SECONDS, PresenceKeeper
+from server.presence.shown_state import write_state
+from server.presence.typing_rule import TYPING_SECONDS, TypingRule
+from server.protocol.awareness_codec import AwarenessEntry, write_entries
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
-from server.protocol.yjs_messages import Awareness, read_frame
 from server.rooms.departure import Departure
 from server.rooms.room import Room
 
 RENEWAL_SECONDS = 15.0
 """Yjs clients forget who has shown nothing for 30 s."""
 
-FRAME_SECONDS = 1 / 30
-"""Nobody sees more than so many positions of a cursor a second."""
-
-_AWARENESS = 1
 _NOTHING = b"\0\0"  # an update, or what a replica with nothing in it answers
 
 
@@ -39,7 +34,7 @@ class Host(Protocol):
 
 
 class JsonMember:
-    """A `Member` of its room and a `Watcher` of the room's view."""
+    """A `Member` of its room and a `Watcher` of its presence."""
 
     has_replica = False
     may_write = True
@@ -49,7 +44,7 @@ class JsonMember:
         self,
         host: Host,
         room: Room,
-        view: RoomView,
+        presence: PresenceKeeper,
         client_id: int,
         *,
         is_away: bool,
@@ -62,11 +57,13 @@ class JsonMember:
         self.tell = tell
         self._host = host
         self._room = room
-        self._view = view
+        self._presence = presence
         self._on_closed = on_closed
         self._now_seconds = now_seconds
         self._is_away = is_away
         self._cursor: Any = None
+        self._selection: Mapping[str, Any] | None = None  # the cursor, as editors know it
+        self._has_moved = False
         self._typing = TypingRule()
         self._clock = 0
         self._is_paused = False
@@ -80,7 +77,7 @@ class JsonMember:
         self._room.join(self)
         if self._room.name.has_document:  # where there was an earlier epoch, it is asked what it brings
             self._room.receive_update(self, _NOTHING, is_reply=True)
-        self._view.watchers.add(self)
+        self._presence.watch(self._room.name.canonical, self)
         self._show()
 
     def leave(self) -> None:
@@ -88,7 +85,6 @@ class JsonMember:
         if not self._is_gone:
             self._end()
             self._room.leave(self)
-            self._view.take([AwarenessEntry(self.client_id, self._clock, None)])
 
     @property
     def is_gone(self) -> bool:
@@ -105,7 +101,7 @@ class JsonMember:
 
     def show_cursor(self, cursor: Any) -> None:
         """Any JSON; the last of those that come within a moment is shown."""
-        self._cursor = cursor
+        self._cursor, self._selection, self._has_moved = cursor, None, True
         self._departure.within(FRAME_SECONDS)
 
     def show_typing(self, is_typing: bool) -> None:
@@ -125,15 +121,25 @@ class JsonMember:
             self._typing_timer = asyncio.get_running_loop().call_later(due_seconds, self._tell_typing)
 
     def _show(self) -> None:
-        if self._is_gone or self._is_paused:
+        """JSON clients see it although the room stands still, or has yet to find out whose replica is old."""
+        if self._is_gone:
             return
         self._clock += 1
+        if self._has_moved:  # once: what is said in lines sticks to a character from then on
+            self._has_moved = False
+            cursors = self._presence.cursors(self._room.name.canonical)
+            self._selection = None if cursors is None else cursors.relative(self._cursor)
         state = write_state(
-            self.shown_user, is_away=self._is_away, is_typing=self._typing.is_shown, cursor=self._cursor
+            self.shown_user,
+            is_away=self._is_away,
+            is_typing=self._typing.is_shown,
+            cursor=self._cursor if self._selection is None else self._selection,
+            is_selection=self._selection is not None,
         )
         entry = AwarenessEntry(self.client_id, self._clock, state)
-        self._room.receive_awareness(self, write_entries([entry]))
-        self._view.take([entry], typing_expires=False)
+        self._presence.shown(self._room.name.canonical, self, entry)
+        if not self._is_paused:
+            self._room.receive_awareness(self, write_entries([entry]))
         if self._renewal is not None:
             self._renewal.cancel()
         self._renewal = asyncio.get_running_loop().call_later(RENEWAL_SECONDS, self._show)
@@ -149,12 +155,7 @@ class JsonMember:
         return self._host.shown_user
 
     def deliver(self, frame: Frame) -> bool:
-        """Awareness alone is looked at, once for all JSON clients of the room."""
-        if frame is not self._view.last_frame and _kind(frame) == _AWARENESS:
-            self._view.last_frame = frame
-            for message in read_frame(frame.message):
-                if isinstance(message, Awareness):
-                    self._view.take(read_entries(message.entries))
+        """Of what replicas are sent it needs nothing: the others' presence comes as news."""
         return True
 
     def pause(self) -> None:
@@ -188,13 +189,10 @@ class JsonMember:
     def _end(self) -> None:
         self._is_gone = True
         self._departure.cancel()
-        self._view.watchers.discard(self)
+        self._presence.unwatch(self._room.name.canonical, self)
+        self._presence.shown(
+            self._room.name.canonical, self, AwarenessEntry(self.client_id, self._clock, None)
+        )
         for timer in (self._typing_timer, self._renewal):
             if timer is not None:
                 timer.cancel()
-
-
-def _kind(frame: Frame) -> int:
-    """The first byte behind the WebSocket header (RFC 6455 §5.2); messages are never empty."""
-    wire = frame.wire
-    return wire[{126: 4, 127: 10}.get(wire[1], 2)]

@@ -1,6 +1,5 @@
 """The payload of every event that clients send: bounded in size, and refused where it says anything else."""
 
-import json
 import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -8,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from server.access.texts import Body, Key
+from server.presence.small_json import small_json
 
 MAX_BODY_BYTES = 16 * 1024
-MAX_CURSOR_BYTES, MAX_CURSOR_DEPTH = 4 * 1024, 32
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_MENTIONS = 100
 _MAX_SEQ = 2**53 - 1  # what JavaScript can count to
@@ -27,23 +26,6 @@ def _short_enough(text: str) -> str:
     if len(storable(text).encode()) > MAX_BODY_BYTES:
         raise ValueError(f"must have at most {MAX_BODY_BYTES} bytes")
     return text
-
-
-def small_json(value: Any) -> Any:
-    """JSON that every reader takes. Raises ValueError."""
-    if not _is_flat(value, MAX_CURSOR_DEPTH):
-        raise ValueError(f"must be nested at most {MAX_CURSOR_DEPTH} deep")
-    # Half a surrogate pair, and a number that is none, are ValueErrors.
-    if len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode()) > MAX_CURSOR_BYTES:
-        raise ValueError(f"must have at most {MAX_CURSOR_BYTES} bytes")
-    return value
-
-
-def _is_flat(value: Any, depth: int) -> bool:
-    if not isinstance(value, dict | list):
-        return True
-    parts = value.values() if isinstance(value, dict) else value
-    return depth > 0 and all(_is_flat(part, depth - 1) for part in parts)
 
 
 Room = Annotated[str, Field(min_length=1, max_length=600), AfterValidator(storable)]
@@ -106,7 +88,11 @@ class ReadUpTo(InRoom):
 
 
 class ShowCursor(InRoom):
-    """Any JSON that the readers of this room understand; null: none."""
+    """Any JSON that the readers of this room understand; null: none.
+
+    In a file `{"line", "column"}`, or `{"anchor", "head"}` of such, is shown by editors too; `code_points` may stand
+    for `column`, which counts UTF-16 units. All count from 0.
+    """
 
     cursor: Cursor
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from server.access.texts import RoleName
 from server.events.models import FileUpdate, MessageAction
-
-PresenceState = Literal["online", "away"]
+from server.presence.shown_state import PresenceState
+from server.presence.tracker import UserState
 
 
 class Sent(BaseModel):
@@ -41,6 +41,21 @@ class Error(Sent):
     room: str | None = None
 
 
+class TextPlaceSent(Sent):
+    """In a file's text, all counts from 0: `column` in UTF-16 units, `code_points` the same in code points."""
+
+    line: int
+    column: int
+    code_points: int
+
+
+class CursorPlace(Sent):
+    """Where the ends of a cursor are that sticks to characters, as editors have it."""
+
+    anchor: TextPlaceSent | None = None
+    head: TextPlaceSent | None = None
+
+
 class Present(Sent):
     """Somebody in a room, with all devices. `agent`: a program that acts by itself."""
 
@@ -53,6 +68,7 @@ class Present(Sent):
     typing: bool
     activity: str | None = None
     cursor: Any = None
+    place: CursorPlace | None = None
 
 
 class UserJoined(Present):
@@ -68,9 +84,9 @@ class AboutUser(SentInRoom):
 
 
 class PresenceUpdate(AboutUser):
-    """What somebody is doing has changed."""
+    """What somebody is doing has changed. `offline`: in `global`, where nobody joins or leaves."""
 
-    state: PresenceState
+    state: UserState
     activity: str | None = None
 
 
@@ -78,6 +94,7 @@ class CursorMoved(AboutUser):
     """As its owner's program has put it; null: none any more."""
 
     cursor: Any
+    place: CursorPlace | None = None
 
 
 class MessageSent(Kept):
@@ -119,11 +136,21 @@ class FileUpdated(FileUpdate, Kept):
 
 
 class Notification(Sent):
-    """Something that its user should see. `kind`: mention, unread, system and others."""
+    """Something that its user should see. `kind`: mention, unread, system and others; those that are stored have an
+    `id` and say how many are `unread`.
+    """
 
     kind: str
     text: str | None = None
     room: str | None = None
+    id: int | None = None
+    actor_id: int | None = None
+    message_id: str | None = None
+    seq: int | None = None
+    count: int | None = None
+    data: dict[str, Any] = {}
+    created_at: str | None = None
+    unread: int | None = None
 
 
 class LockChanged(SentInRoom):
@@ -178,13 +205,14 @@ SERVER_EVENTS: Mapping[str, type[BaseModel]] = {
 
 
 class ConnectAck(Ack):
-    """`protocol`: the version of this protocol."""
+    """`protocol`: the version of this protocol. `unread_notifications`: how many wait for the user."""
 
     user_id: int
     name: str
     expires_at: str
     server_time: str
     protocol: Literal[1] = 1
+    unread_notifications: int
 
 
 class JoinAck(Ack):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel
 
 from auth.grants import Action, Role
@@ -118,19 +118,23 @@ def _add_routes(router: APIRouter, scope: _Scope, issuer: str) -> None:
         return Page(items=[MemberModel.of(member) for member in members], next_after=next_after)
 
     @router.post(scope.all, status_code=201, summary=f"Add member to {scope.of}")
-    async def add_member(body: MemberRequest, admin: Admin) -> MemberModel:
+    async def add_member(request: Request, body: MemberRequest, admin: Admin) -> MemberModel:
         """Give a role to somebody who may never have been here."""
         if body.issuer not in (None, issuer):
             raise ApiError(ErrorCode.INVALID_PARAMETER, f"body issuer: tokens come from {issuer} alone")
         await _check_may_give(admin, body.role)
         user_id = await admin.door.user_ids.of_invited(issuer, body.subject, body.name or body.subject)
-        return await _set_role(admin, user_id, body.role)
+        member = await _set_role(admin, user_id, body.role)
+        request.app.state.wake_worker()  # the invitation
+        return member
 
     @router.put(scope.one, summary=f"Set member of {scope.of}")
-    async def set_member(body: RoleRequest, user_id: UserId, admin: Admin) -> MemberModel:
+    async def set_member(request: Request, body: RoleRequest, user_id: UserId, admin: Admin) -> MemberModel:
         """Give a user a role in this room, instead of the one there was."""
         await _check_may_give(admin, body.role)
-        return await _set_role(admin, user_id, body.role)
+        member = await _set_role(admin, user_id, body.role)
+        request.app.state.wake_worker()
+        return member
 
     @router.delete(scope.one, status_code=204, summary=f"Remove member of {scope.of}")
     async def remove_member(user_id: UserId, admin: Admin) -> None:

@@ -103,6 +103,10 @@ class Placement:
             raise MalformedUpdate(struct.start, "a format as the value of a key")
         return place
 
+    def holds(self, place: Place, item: Id) -> bool:
+        """Whether the item, which the document has, is in this place."""
+        return self._at(item) == place
+
     def _at(self, link: Id) -> Place | None:
         client, clock = link
         clocks, places = self._runs.get(client, ([], []))

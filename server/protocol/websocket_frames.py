@@ -28,6 +28,10 @@ class Frame:
         """What stands behind the header."""
         return self.wire[len(self.wire) - self._message_bytes :]
 
+    def begins_with(self, prefix: bytes) -> bool:
+        """Whether the message does; it is not copied for that."""
+        return self.wire.startswith(prefix, len(self.wire) - self._message_bytes)
+
 
 def server_frame(message: bytes) -> bytes:
     """The binary frame of one message; several may be joined and written at once."""

@@ -12,6 +12,9 @@ _SYNC, _AWARENESS, _AUTH, _QUERY_AWARENESS, _SYNC_STATUS = 0, 1, 2, 3, 102
 _STEP_1, _STEP_2, _UPDATE = 0, 1, 2
 _PERMISSION_DENIED = 0
 
+SYNC_STEP_2 = b"\x00\x01"
+"""How a SyncStep2 begins."""
+
 KEEPALIVE = b"\x01\x01\x00"
 """An awareness message about nobody: counts as a sign of life for every client's watchdog."""
 
@@ -108,7 +111,7 @@ def sync_step_1(state_vector: bytes) -> bytes:
 
 def sync_step_2(update: bytes) -> bytes:
     """The answer to a SyncStep1."""
-    return b"\x00\x01" + buf(update)
+    return SYNC_STEP_2 + buf(update)
 
 
 def update_message(update: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from server.protocol.awareness_codec import (
     AwarenessEntry,
@@ -21,8 +22,18 @@ _FRAME_SECONDS = 1 / 30
 """Nobody sees more than so many positions of a cursor a second."""
 
 
+class PresenceObserver(Protocol):
+    """Who follows what is shown in a room, without being in it."""
+
+    def shown(self, member: Member, entry: AwarenessEntry) -> None:
+        """A member shows this; a state of None: nothing any more."""
+
+    def hides(self, user_id: int) -> bool:
+        """Whether the other members are not to see what this user shows."""
+
+
 class Presence:
-    """The awareness of a room, and who hears of it."""
+    """The awareness of a room, and who hears of it; `observer` hears it first."""
 
     def __init__(self, members: Roster, now_seconds: Callable[[], float]) -> None:
         self._table: AwarenessTable[Member] = AwarenessTable()
@@ -32,6 +43,7 @@ class Presence:
         self._news: dict[int, bytes] = {}
         self._last = float("-inf")
         self._departure = Departure(self._leave)
+        self.observer: PresenceObserver | None = None
 
     def receive(self, member: Member, data: bytes, *, may_own: Callable[[int], bool]) -> None:
         """Take in awareness entries and tell the others what is news. Raises MalformedAwareness.
@@ -45,7 +57,7 @@ class Presence:
             stamp=lambda state: stamp_user(state, member.shown_user),
         )
         if news is not None:
-            self._tell_others(news)
+            self._tell_others(member, news)
 
     def own_id(self, member: Member) -> int | None:
         """The client id that the member speaks for, once it has named one."""
@@ -70,13 +82,27 @@ class Presence:
         """Tell the others that the member is gone."""
         news = self._table.leave(member, now_seconds=self._now_seconds())
         if news is not None:
-            self._tell_others(news)
+            self._tell_others(member, news)
+
+    def hide(self, user_id: int) -> None:
+        """The observer hides a user from now on: the others are told that all of that user's clients are gone."""
+        for client_id in [each for each in self._shown if self.user_of(each) == user_id]:
+            del self._shown[client_id]
+            clock = next(entry.clock for entry in self._table.states() if entry.client_id == client_id)
+            self._send_soon(AwarenessEntry(client_id, clock, None))
 
     def cancel(self) -> None:
         """The room is over."""
         self._departure.cancel()
 
-    def _tell_others(self, news: AwarenessEntry) -> None:
+    def _tell_others(self, member: Member, news: AwarenessEntry) -> None:
+        if self.observer is not None:
+            self.observer.shown(member, news)
+            if self.observer.hides(member.user_id):
+                return
+        self._send_soon(news)
+
+    def _send_soon(self, news: AwarenessEntry) -> None:
         entry = self._news[news.client_id] = write_entry(news)
         if news.state is None:
             self._shown.pop(news.client_id, None)

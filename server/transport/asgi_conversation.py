@@ -129,6 +129,7 @@ class AsgiConversation:
         self._writable.set()
 
     def on_heard(self) -> None: ...
+    def on_pong(self, payload: bytes) -> None: ...
 
     def on_closed(self, code: int) -> None:
         if not self._closed:

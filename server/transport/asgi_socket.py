@@ -61,8 +61,8 @@ class AsgiSocket:
     def send_text(self, message: str) -> None:
         self._enqueue(len(message.encode(errors="replace")), {"type": "websocket.send", "text": message})
 
-    def ping(self) -> None:
-        """ASGI has no ping: the server below keeps watch with its own, so the answer is taken as given."""
+    def ping(self, payload: bytes = b"") -> None:
+        """ASGI has no ping: the server below keeps watch with its own, so the peer is taken to be there."""
         asyncio.get_running_loop().call_soon(self._heard)
 
     def pause_reading(self) -> None:

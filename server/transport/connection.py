@@ -19,6 +19,7 @@ from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import (
+    SYNC_STEP_2,
     Awareness,
     ClientMessage,
     SyncStatus,
@@ -32,6 +33,7 @@ from server.rooms.names import RoomName
 from server.rooms.room import Room, RoomBusy
 from server.transport.shown_user import shown_user
 from server.transport.socket import Socket
+from server.transport.witness import Witness
 
 
 class Pause:
@@ -88,6 +90,7 @@ class Connection:
         "_commits",
         "_costly_until",
         "_grant",
+        "_has_all",
         "_inbox",
         "_limits",
         "_on_gone",
@@ -98,6 +101,7 @@ class Connection:
         "_turn",
         "_turn_bytes",
         "_unanswered",
+        "_witness",
         "_write",
         "identity",
         "lagging_sweeps",
@@ -118,6 +122,7 @@ class Connection:
         commits: GroupCommit,
         admission: Admission,
         on_gone: Callable[["Connection"], None],
+        witness: Witness | None = None,
     ) -> None:
         self.identity = identity
         self.user_id = identity.user_id
@@ -134,6 +139,8 @@ class Connection:
         self._limits = limits
         self._commits = commits
         self._on_gone = on_gone
+        self._witness = witness
+        self._has_all = witness is None  # else nobody asks
         self._inbox: list[ClientMessage] = []
         self._pauses = 0
         self._costly_until = 0.0
@@ -205,6 +212,11 @@ class Connection:
         """The client is alive."""
         self.silent_sweeps = 0
 
+    def on_pong(self, payload: bytes) -> None:
+        """The client has got what was sent before the ping."""
+        if self._witness is not None and payload:
+            self._witness.answered(self, payload)
+
     def on_drained(self) -> None:
         """The client has caught up with reading."""
         if self._pauses & Pause.LAGGING:
@@ -222,12 +234,20 @@ class Connection:
         """Send one message, unless the client has left too much unread."""
         socket = self._socket
         if socket is None or self._pauses & _LAGGING:
+            self._has_all = self._witness is None
             return False
         self.quiet_sweeps = 0
         buffered_bytes = socket.send_frame(frame)
         if buffered_bytes and buffered_bytes > self._limits.max_outbox_bytes:
             self._pause(_LAGGING)
+        if not self._has_all and frame.begins_with(SYNC_STEP_2):
+            self._catch_up()
         return True
+
+    def _catch_up(self) -> None:
+        self._has_all = True
+        if self._witness is not None:
+            self._witness.caught_up(self)
 
     def pause(self) -> None:
         """Take nothing more: the room stands still."""
@@ -279,6 +299,8 @@ class Connection:
                 self.close(CloseCode.MESSAGE_TOO_BIG, f"awareness over {limit} bytes (max_awareness_bytes)")
             elif self._grant.allows(Action.SHOW_PRESENCE):
                 room.receive_awareness(self, message.entries)
+                if self._witness is not None:
+                    self._witness.showed(self, message.entries, room.presence.own_id(self))
         elif isinstance(message, SyncStep1):
             self._answer_sync(message)
         elif isinstance(message, SyncStatus):
@@ -403,10 +425,15 @@ class Connection:
         if self._socket is not None:
             self._room.give_up_stale(self)
 
-    def ping(self) -> None:
+    def ping(self, payload: bytes = b"") -> None:
         """Ask for a sign of life."""
         if self._socket is not None:
-            self._socket.ping()
+            self._socket.ping(payload)
+
+    @property
+    def has_all(self) -> bool:
+        """Whether it was sent all that its room has told, since its replica was brought up to date."""
+        return self._has_all
 
     def abort(self) -> None:
         """Leave the room and cut the connection."""
@@ -459,3 +486,5 @@ class Connection:
             self._admission.leave()
             self._room.leave(self)
             self._on_gone(self)
+            if self._witness is not None:
+                self._witness.left(self)

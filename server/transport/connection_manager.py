@@ -3,6 +3,8 @@
 import asyncio
 import math
 from collections.abc import Callable, Container
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
 
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
@@ -22,6 +24,19 @@ _TOO_MANY = (
 _KEEPALIVE_FRAME = Frame(KEEPALIVE)
 
 
+class Presence(Protocol):
+    """Who keeps in mind who is online."""
+
+    def connected(self, connection: object, user_id: int) -> None:
+        """A connection of the user is open."""
+
+    def disconnected(self, connection: object) -> None:
+        """It is closed."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Connections that are closed in the block were so long silent that nobody waits for their return."""
+
+
 class ConnectionManager:
     """Counts sweeps, not time, so that a stall of this process is not taken for one of the clients'."""
 
@@ -34,8 +49,13 @@ class ConnectionManager:
         throttled_close_seconds: float,
         leeway_seconds: float,
         now_seconds: Callable[[], float],
+        presence: Presence | None = None,
     ) -> None:
-        """`leeway_seconds`: for how long after its `exp` a token still counts, by the clock `now_seconds`."""
+        """`leeway_seconds`: for how long after its `exp` a token still counts, by the clock `now_seconds`.
+
+        `presence` hears of every connection that is added and removed.
+        """
+        self._presence = presence
         self._connections: set[Watched] = set()
         self._quiet_sweeps = max(1, math.floor(keepalive_seconds / SWEEP_SECONDS) - 1)
         self._silent_sweeps = math.ceil(silence_close_seconds / SWEEP_SECONDS)
@@ -50,10 +70,14 @@ class ConnectionManager:
     def add(self, connection: Watched) -> None:
         """Watch over it until it is removed."""
         self._connections.add(connection)
+        if self._presence is not None:
+            self._presence.connected(connection, connection.user_id)
         self._watch_expiry(connection, self._now_seconds())
 
     def remove(self, connection: Watched) -> None:
         """It has closed."""
+        if self._presence is not None and connection in self._connections:
+            self._presence.disconnected(connection)
         self._connections.discard(connection)
 
     def of_users(self, user_ids: Container[int] | None) -> list[Watched]:
@@ -102,9 +126,14 @@ class ConnectionManager:
         if connection.silent_sweeps == STALE_SWEEPS:
             connection.end_if_stale()
         if connection.silent_sweeps >= self._silent_sweeps:
-            connection.abort()
+            self._give_up(connection)
         elif connection.silent_sweeps >= self._silent_sweeps // 2:
             connection.ping()
+
+    def _give_up(self, connection: Watched) -> None:
+        """Its client is gone, and has been for so long that nobody expects it back in a moment."""
+        with nullcontext() if self._presence is None else self._presence.at_once():
+            connection.abort()
 
     def _judge_throttle(self, connection: Watched) -> None:
         """Who had to be slowed down all the time is told, then closed."""

@@ -29,7 +29,7 @@ from server.transport.outbox import Outbox, Slices
 from server.transport.picows_reader import LARGE_BYTES, FrameReader, FrameSink, feed
 from server.transport.socket import HIGH_WATER_BYTES, NOBODY, SocketListener
 
-_CLOSE, _PING = 8, 9
+_CLOSE, _PING, _PONG = 8, 9, 10
 logger = logging.getLogger(__name__)
 
 
@@ -115,9 +115,9 @@ class PicowsSocket(FrameSink):
         if self._state is _OPEN:
             self._outbox.add(frame_of(frames.TEXT, message.encode(errors="replace")))
 
-    def ping(self) -> None:
+    def ping(self, payload: bytes = b"") -> None:
         if self._state is _OPEN:
-            self._outbox.add(frame_of(frames.PING, b""))
+            self._outbox.add(frame_of(frames.PING, payload))
 
     # Reading
 
@@ -197,6 +197,8 @@ class PicowsSocket(FrameSink):
         elif opcode == _PING and self._state is _OPEN and self.buffered_bytes <= HIGH_WATER_BYTES:
             # A peer that asks without reading the answers gets none: only the last must be answered (§5.5.3).
             self._outbox.add(frame_of(frames.PONG, payload))
+        elif opcode == _PONG and self._state is _OPEN:
+            self._call(self._listener.on_pong, payload)
 
     def _take(self, message: bytes | str | int) -> None:
         """Deliver a message, or a close frame's code, in its turn."""

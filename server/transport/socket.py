@@ -35,6 +35,12 @@ class SocketListener(Protocol):
     def on_heard(self) -> None:
         """Anything at all arrived, a pong included: the peer is alive."""
 
+    def on_pong(self, payload: bytes) -> None:
+        """A pong arrived: everything that was sent before the ping with this payload has, too.
+
+        Never where the server below keeps pings to itself (`AsgiSocket`).
+        """
+
     def on_closed(self, code: int) -> None:
         """The socket is gone, for whatever reason; called exactly once.
 
@@ -52,6 +58,8 @@ class _Nobody:
     def on_drained(self) -> None: ...
 
     def on_heard(self) -> None: ...
+
+    def on_pong(self, payload: bytes) -> None: ...
 
     def on_closed(self, code: int) -> None: ...
 
@@ -79,8 +87,11 @@ class Socket(Protocol):
     def send_text(self, message: str) -> None:
         """Send one text message."""
 
-    def ping(self) -> None:
-        """Ask for a sign of life; the pong shows as `on_heard`."""
+    def ping(self, payload: bytes = b"") -> None:
+        """Ask for a sign of life, behind what was sent; the pong shows as `on_heard`, then `on_pong`.
+
+        `payload`: at most 125 bytes, which come back. Of several pings only the last may be answered.
+        """
 
     def pause_reading(self) -> None:
         """Deliver nothing more and let TCP push back on the sender, until `resume_reading`.

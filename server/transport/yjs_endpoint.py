@@ -18,7 +18,7 @@ from server.limits.gate import Gate
 from server.limits.too_many import TooMany
 from server.protocol.closing import CloseCode
 from server.protocol.yjs_messages import permission_denied
-from server.rooms.names import BadRoomName, RoomName, parse_room_name
+from server.rooms.names import BadRoomName, RoomKind, RoomName, parse_room_name
 from server.rooms.room import Room
 from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomsFull, RoomUnavailable
 from server.settings import Settings
@@ -27,6 +27,7 @@ from server.transport.connection_manager import ConnectionManager
 from server.transport.live_access import LiveAccess
 from server.transport.open_socket import open_socket
 from server.transport.socket import NOBODY
+from server.transport.witness import Witness
 
 logger = logging.getLogger(__name__)
 _REFUSAL_DELAY_SECONDS = 0.5
@@ -55,7 +56,9 @@ class YjsEndpoint:
         gate: Gate,
         counts: ConnectionCounts,
         live_access: LiveAccess,
+        chat_witness: Witness | None = None,
     ) -> None:
+        """`chat_witness` is told what the clients of chats have got."""
         self._settings = settings
         self._doorkeeper = doorkeeper
         self._rooms = rooms
@@ -64,6 +67,7 @@ class YjsEndpoint:
         self._gate = gate
         self._counts = counts
         self._live_access = live_access
+        self._chat_witness = chat_witness
         self._limits = ConnectionLimits(settings.max_awareness_bytes, settings.max_outbox_bytes)
 
     async def __call__(self, websocket: WebSocket, room: str) -> None:
@@ -125,7 +129,8 @@ class YjsEndpoint:
 
     def _connect(self, identity: Identity, role: Role, room: Room, admission: Admission) -> Connection:
         on_gone = self._connections.remove
-        return Connection(identity, role, room, self._limits, self._commits, admission, on_gone)
+        witness = self._chat_witness if room.name.kind is RoomKind.CHAT else None
+        return Connection(identity, role, room, self._limits, self._commits, admission, on_gone, witness)
 
     async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
         socket = await open_socket(

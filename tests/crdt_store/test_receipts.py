@@ -79,13 +79,40 @@ async def test_marks_come_in_batches(messages: Messages, database: Database, ada
         Mark(CHAT, bob),
     ]
     found = await messages.mark(marks, NOW_MS)
-    assert found == [
+    assert [each.after for each in found] == [
         Receipt(CHAT, ada, 1, 0, NOW_MS),
         Receipt(CHAT, bob, 2, 1, NOW_MS),
         Receipt(CHAT + 1, bob, 3, 0, NOW_MS),
     ]
-    assert await messages.receipts(CHAT) == found[:2]
+    assert await messages.receipts(CHAT) == [each.after for each in found[:2]]
     assert await messages.mark([], NOW_MS) == []
+
+
+async def test_who_marks_is_told_what_moved(
+    messages: Messages, database: Database, ada: int, bob: int
+) -> None:
+    await post(database, new(ada), new(ada))
+    [(before, after)] = await messages.mark([Mark(CHAT, bob, delivered_seq=1)], NOW_MS)
+    assert (before, after) == (Receipt(CHAT, bob, 0, 0, NOW_MS), Receipt(CHAT, bob, 1, 0, NOW_MS))
+    ((_, still), moved) = await messages.mark([Mark(CHAT, bob, 1), Mark(CHAT + 1, bob, 1)], NOW_MS + 1)
+    assert still == after
+    assert moved.before == moved.after == Receipt(CHAT + 1, bob, 0, 0, NOW_MS + 1)
+    [(before, after)] = await messages.mark([Mark(CHAT, bob, read_seq=9)], NOW_MS + 2)
+    assert (before, after) == (still, Receipt(CHAT, bob, 2, 2, NOW_MS + 2))
+
+
+async def test_the_chats_in_which_a_user_has_got_something_are_listed(
+    messages: Messages, database: Database, ada: int, bob: int
+) -> None:
+    for chat_id in (CHAT, CHAT + 1, CHAT + 2, CHAT + 3):
+        await post(database, new(ada), chat_id=chat_id)
+    await messages.mark_delivered(CHAT + 2, bob, 1, NOW_MS)
+    await messages.mark_read(CHAT, bob, 1, NOW_MS + 1)
+    await messages.mark_read(CHAT + 1, bob, 1, NOW_MS + 1)
+    await messages.mark_read(CHAT + 3, ada, 1, NOW_MS + 1)
+    assert await messages.chats_of(bob, 10) == [CHAT, CHAT + 1, CHAT + 2]
+    assert await messages.chats_of(bob, 2) == [CHAT, CHAT + 1]
+    assert await messages.chats_of(bob, 0) == await messages.chats_of(10**30, 10) == []
 
 
 async def test_all_members_of_a_large_chat_can_be_marked_at_once(
@@ -95,7 +122,8 @@ async def test_all_members_of_a_large_chat_can_be_marked_at_once(
     members = [await directory.id_of("i", f"s{number}", "n") for number in range(600)]
     await post(database, new(ada))
     found = await messages.mark([Mark(CHAT, user_id, read_seq=1) for user_id in members], NOW_MS)
-    assert [(each.user_id, each.read_seq) for each in found] == [(user_id, 1) for user_id in sorted(members)]
+    marks = [(each.after.user_id, each.after.read_seq) for each in found]
+    assert marks == [(user_id, 1) for user_id in sorted(members)]
     assert len(await reads(database)) == 600
 
 

@@ -23,7 +23,6 @@ from server.events.event_texts import EventTexts
 from server.events.handlers import EventHandlers
 from server.events.remembered_answers import RememberedAnswers
 from server.events.room_feed import RoomHistory
-from server.events.room_views import RoomViews
 from server.news.hub import Hub, News
 from tests.wire.conftest import RunningServer, run_server
 
@@ -136,6 +135,7 @@ class EventsServer:
     def _add_endpoint(self, history: RoomHistory) -> EventsEndpoint:
         doorway: Any = self.yjs.app.doorway  # type: ignore[attr-defined]
         parts: Any = doorway._endpoints["/ws/"]
+        served: Context = doorway._endpoints["/events"]._context
         self.context = Context(
             parts._settings,
             parts._doorkeeper,
@@ -145,8 +145,10 @@ class EventsServer:
             self.handlers,
             history,
             None,
+            served.unread_notifications,
             RememberedAnswers(),
-            RoomViews(now_ms=_now_ms),
+            served.presence,
+            served.world,
             EventTexts(),
             time.monotonic,
             _now_ms,

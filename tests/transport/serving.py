@@ -37,6 +37,7 @@ class Recorder:
 
     messages: list[bytes | str] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
+    pongs: list[bytes] = field(default_factory=list)
     heard: int = 0
     drained: int = 0
     react: Callable[[bytes | str], None] = lambda _: None
@@ -58,6 +59,10 @@ class Recorder:
 
     def on_heard(self) -> None:
         self.heard += 1
+        self._changed.set()
+
+    def on_pong(self, payload: bytes) -> None:
+        self.pongs.append(payload)
         self._changed.set()
 
     def on_closed(self, code: int) -> None:

@@ -22,6 +22,16 @@ class TestAsgiSocket(SocketSuite):
         async with serve(ws="websockets-sansio") as served:
             yield served
 
+    async def test_nobody_is_said_to_have_answered_a_ping_that_was_never_sent(self, served: Served) -> None:
+        socket, recorder, client = await served.open()
+        socket.resume_reading()
+        socket.ping(b"7")
+        await client.send("behind it")
+        await recorder.wait_until(lambda seen: bool(seen.messages))
+        assert recorder.heard
+        assert recorder.pongs == []
+        await client.close()
+
     async def test_a_peer_that_leaves_everything_unread_is_cut_off_at_the_hard_limit(
         self, served: Served
     ) -> None:

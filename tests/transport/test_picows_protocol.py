@@ -103,7 +103,24 @@ async def wait_for(event: asyncio.Event) -> None:
 
 
 class TestPicowsSocket(SocketSuite):
-    """The shared cases."""
+    """The shared cases, and what ASGI cannot do."""
+
+    async def test_what_a_ping_carries_comes_back_from_behind_what_was_sent(self, served: Served) -> None:
+        socket, recorder, client = await served.open()
+        socket.resume_reading()
+        for payload in (b"", b"7"):
+            socket.send(b"before")
+            socket.ping(payload)
+            assert await client.recv() == b"before"
+        await recorder.wait_until(lambda seen: seen.pongs == [b"", b"7"])
+        await client.close()
+
+    async def test_a_pong_that_nobody_asked_for_brings_its_own_payload(self, served: Served) -> None:
+        socket, recorder, client = await served.open()
+        socket.resume_reading()
+        await client.pong(b"mine")
+        await recorder.wait_until(lambda seen: seen.pongs == [b"mine"])
+        await client.close()
 
 
 # The handshake

@@ -3,7 +3,7 @@
 import random
 from itertools import pairwise
 
-from server.events.typing_rule import INTERVAL_SECONDS, TYPING_SECONDS, TypingRule
+from server.presence.typing_rule import INTERVAL_SECONDS, TYPING_SECONDS, TypingRule
 
 
 def run(keys: dict[float, bool], until: float = 60.0) -> list[tuple[float, bool]]:
