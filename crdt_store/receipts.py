@@ -32,6 +32,14 @@ _READ = text(
     " WHERE chat_id = :chat AND seq > :after AND seq <= :read AND sender_id <> :user AND NOT deleted"
     " ON CONFLICT DO NOTHING"
 ).bindparams(bindparam("read_at", type_=UtcDateTime()))
+_NOTICE_READS = Prepared(
+    text(
+        "UPDATE notifications SET read_at_ms = :now_ms WHERE user_id = :user AND read_at_ms IS NULL AND EXISTS"
+        " (SELECT 1 FROM messages WHERE messages.id = notifications.message_id"
+        " AND messages.chat_id = :chat AND messages.seq <= :read)"
+    )
+)
+"""Who reads a chat has seen what it was notified of there."""
 
 
 class Mark(NamedTuple):
@@ -158,7 +166,12 @@ def _mark_in_chat(
     moved = {user: new._replace(updated_at_ms=now_ms) for user, new in after.items() if new != before[user]}
     if moved:
         _MOVE.run(connection, [_parameters(new) for new in moved.values()])
-    _note_reads(connection, [(before[user].read_seq, new) for user, new in moved.items()])
+    read = [
+        (before[user].read_seq, new) for user, new in moved.items() if new.read_seq > before[user].read_seq
+    ]
+    if read:
+        _note_reads(connection, read)
+        _NOTICE_READS.run(connection, [_parameters(new) for _, new in read])
     nothing = {user: Receipt(chat_id, user, 0, 0, now_ms) for user in wanted.keys() - before.keys()}
     known = before | nothing
     return [Moved(known[user], moved.get(user, known[user])) for user in wanted]
@@ -196,7 +209,5 @@ def _note_reads(connection: Connection, moved: Sequence[tuple[int, Receipt]]) ->
             "read_at": datetime.fromtimestamp(new.updated_at_ms / 1000, UTC),
         }
         for old_seq, new in moved
-        if new.read_seq > old_seq
     ]
-    if rows:
-        connection.execute(_READ, rows)
+    connection.execute(_READ, rows)

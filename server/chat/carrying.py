@@ -10,6 +10,7 @@ from crdt_store.database import Database
 from crdt_store.effects import Connection
 from crdt_store.group_commit import GroupCommit
 from crdt_store.message_rows import StoredMessage
+from crdt_store.receipts import Receipt, receipts_of
 from crdt_store.update_log import LogUnavailable
 from server.chat import writing
 from server.chat.chat_rules import ChatRules
@@ -60,6 +61,9 @@ class Carrying:
                 await self._store_missing(room)
                 stored = await self._database.read(partial(self._read, name=room.name, room=room))
                 _write(room, stored)
+                if room.name.kind is RoomKind.CHAT:
+                    receipts = await self._database.read(partial(receipts_of, chat_id=room.name.id))
+                    room.write_meanwhile(partial(_with_receipts, room, receipts))
         except RoomBusy:
             return  # it is over
         except LogUnavailable as error:  # it is tried again when the room is opened again
@@ -171,6 +175,13 @@ def _write(room: Room, stored: Sequence[StoredMessage]) -> None:
 
     if stored:
         room.write_meanwhile(build)
+
+
+def _with_receipts(room: Room, receipts: Sequence[Receipt], at: Id) -> Written | None:
+    assert isinstance(room.rules, ChatRules)
+    marks = {each.user_id: writing.Receipt(each.delivered_seq, each.read_seq) for each in receipts}
+    update = writing.set_receipts(room.rules.thread, at, marks)
+    return None if update is None else Written(update)
 
 
 def _react(room: Room, reacted: Reacted) -> None:

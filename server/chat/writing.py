@@ -57,14 +57,16 @@ def set_reaction(thread: Thread, at: Id, reaction: ReactionKey, *, is_set: bool)
 
 
 def set_receipts(thread: Thread, at: Id, receipts: Mapping[int, Receipt]) -> bytes | None:
-    """By user id. None if there are none."""
+    """By user id. None if the thread has got as far with all of them."""
     plain = {str(user_id): receipt._asdict() for user_id, receipt in receipts.items()}
+    plain = {
+        key: value for key, value in plain.items() if not _is_at_least(thread.value("receipts", key), value)
+    }
     return set_keys(thread.roots["receipts"], "receipts", at, plain)
 
 
-def set_thread(thread: Thread, at: Id, values: Mapping[str, object]) -> bytes | None:
-    """What the server says of the thread as a whole. None if there is nothing."""
-    return set_keys(thread.roots["thread"], "thread", at, values)
+def _is_at_least(held: object, receipt: Mapping[str, int]) -> bool:
+    return isinstance(held, dict) and all(held.get(key, 0) >= seq for key, seq in receipt.items())
 
 
 def set_keys(root: Branch, name: str, at: Id, values: Mapping[str, object]) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.chat.judgement import Kind, Sent
-from server.chat.writing import Receipt, append_message, set_fields, set_receipts, set_thread
+from server.chat.writing import Receipt, append_message, set_fields, set_keys, set_receipts
 from tests.chat.chat_server import ChatServer, assert_equal, exchange
 from tests.chat.yjs import Yjs, YjsReplica
 
@@ -199,7 +199,7 @@ class Scene:
         numbered = [(item, {"seq": seq, "server_time": "now"}) for seq, item in enumerate(items, 2)]
         server.write(set_fields(server.thread, server.at, numbered))
         server.write(set_receipts(server.thread, server.at, {ALICE: Receipt(2, 1), BOB: Receipt(3, 3)}))
-        server.write(set_thread(server.thread, server.at, {"segment": 1}))
+        server.write(set_keys(server.thread.roots["thread"], "thread", server.at, {"segment": 1}))
 
     def sync(self) -> dict[str, Any]:
         """All exchange everything; nothing may be left to refuse. Returns what all say."""

@@ -11,9 +11,9 @@ from server.chat.writing import (
     Receipt,
     append_message,
     set_fields,
+    set_keys,
     set_reaction,
     set_receipts,
-    set_thread,
 )
 from server.protocol.structs import Id
 from tests.chat.chat_server import SERVER, ChatServer, assert_equal
@@ -111,7 +111,10 @@ def test_receipts_of_many_users_are_set_in_one_update(written: Written) -> None:
 
 def test_the_thread_says_what_it_is_told(written: Written) -> None:
     values = {"segment": 3, "older": ["chat:1@1", "chat:1@2"], "share": -0.5, "is_open": False, "topic": None}
-    assert written.write(set_thread(written.thread, written.at, values))["thread"] == values
+    assert (
+        written.write(set_keys(written.thread.roots["thread"], "thread", written.at, values))["thread"]
+        == values
+    )
 
 
 def test_the_bytes_are_those_that_yjs_writes(yjs: Yjs) -> None:

@@ -357,3 +357,17 @@ async def test_what_a_message_answers_is_settled_once_it_is_sent(chat: Chat) -> 
     await carol.client.until(lambda: bool(carol.client.denials()))
     assert "reply_to" in carol.client.denials()[0]
     await carol.until(lambda messages: messages[0].get("reply_to") is None)
+
+
+async def test_receipts_that_the_document_was_not_told_in_time_are_in_it_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        chat = Chat(server, stack)
+        alice, bob = await chat.json("alice"), await chat.json("bob")
+        await send(alice, "hello")
+        await bob.done("message_read", room=ROOM, seq=1)
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        carol = await Chat(server, stack).yjs("carol")
+        held = carol.doc.get("receipts", type=Map).to_py()
+        assert held == {str(bob.user_id): {"delivered_seq": 1, "read_seq": 1}}

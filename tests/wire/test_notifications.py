@@ -191,6 +191,17 @@ async def test_who_wants_all_of_a_chat_is_told_of_it_in_one_that_counts_up(place
     await told(bob, "chat_activity", count=1, unread=1)
 
 
+async def test_who_reads_a_chat_has_read_what_it_was_notified_of_there(place: Place) -> None:
+    alice, bob = await place.online(place.alice, joins=True), await place.online(place.bob, joins=True)
+    asked = await place.say(bob, "who is there?")
+    await place.say(alice, "I am", reply_to=asked)
+    await place.say(alice, "still", reply_to=asked)
+    await place.until_listed(place.bob, 2)
+    await bob.ask("message_read", room=place.room, seq=2)
+    listed = await place.listed(place.bob, "?unread=true")
+    assert [each["text"] for each in listed] == ["still"]
+
+
 async def test_who_has_muted_a_chat_is_told_of_nothing_in_it(place: Place) -> None:
     alice = await place.online(place.alice, joins=True)
     await place.bob.call("PUT", "notifications/preferences", {"room": place.room, "level": "mute"})
