@@ -1,10 +1,12 @@
 """Which part of a thread is in which of its closed documents, and where a message is to be found."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from crdt_store.message_rows import COLUMNS, StoredMessage, storable, stored_message
+from crdt_store.places import in_chunks
 from crdt_store.tables import chat_segments, messages
 
 
@@ -61,6 +63,15 @@ def read_range(
         query = query.where(messages.c.seq <= last_seq)
     found = connection.execute(query.order_by(messages.c.seq.desc()).limit(limit))
     return [stored_message(record) for record in found][::-1]
+
+
+def read_seqs(connection: Connection, chat_id: int, seqs: Sequence[int]) -> list[StoredMessage]:
+    """The messages of these seqs, in their order."""
+    found: list[StoredMessage] = []
+    for chunk in in_chunks(sorted(seqs)):
+        query = select(*COLUMNS).where(messages.c.chat_id == chat_id, messages.c.seq.in_(chunk))
+        found += [stored_message(record) for record in connection.execute(query.order_by(messages.c.seq))]
+    return found
 
 
 def newest_seq_of(connection: Connection, chat_id: int, uuid: str, sender_id: int | None) -> int | None:

@@ -80,11 +80,14 @@ def edit_message(
     chat_id: int,
     sender_id: int,
     uuid: str,
-    body: str,
+    body: str | None,
     mentions: Sequence[int],
     now_ms: int,
 ) -> StoredMessage | None:
-    """The message as it is now; None, and nothing done, if there is none of this sender or it is deleted."""
+    """The message as it is now; None, and nothing done, if there is none of this sender or it is deleted.
+
+    No `body`: that stays as it is.
+    """
     return _change(connection, chat_id, sender_id, uuid, body, mentions, now_ms, deleted=False)
 
 
@@ -100,7 +103,7 @@ def _change(
     chat_id: int,
     sender_id: int,
     uuid: str,
-    body: str,
+    body: str | None,
     mentions: Sequence[int],
     now_ms: int,
     *,
@@ -110,9 +113,8 @@ def _change(
     found = read_message(connection, chat_id, uuid, sender_id)
     if found is None or found.deleted:
         return None
-    changed = replace(
-        found, body=storable(body), mentions=tuple(mentions), edited_at_ms=now_ms, deleted=deleted
-    )
+    said = found.body if body is None else storable(body)
+    changed = replace(found, body=said, mentions=tuple(mentions), edited_at_ms=now_ms, deleted=deleted)
     connection.execute(
         update(messages)
         .where(messages.c.id == found.id)

@@ -267,12 +267,14 @@ async def _serving(
                 rooms,
                 commits,
                 chats.recording,
+                start=chats.start,
                 max_messages=PATIENCE * settings.chat_segment_messages,
             )
             chats.rollover = Rollover(
                 SegmentSize(settings.chat_segment_messages, settings.chat_segment_bytes),
                 log,
                 messages,
+                rooms,
                 commits,
                 compactor,
                 chats.rules_of,

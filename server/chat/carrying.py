@@ -2,10 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
-from crdt_store.chat_segments import newest_segments, newest_seq_of, read_range, segment_of, segment_with
+from crdt_store.chat_segments import (
+    newest_segments,
+    newest_seq_of,
+    read_range,
+    read_seqs,
+    segment_of,
+    segment_with,
+)
 from crdt_store.database import Database
 from crdt_store.effects import Connection
 from crdt_store.group_commit import GroupCommit
@@ -18,17 +26,21 @@ from server.chat.fields import ReactionKey
 from server.chat.judgement import Reacted, Sent
 from server.chat.recording import Recording, Told
 from server.chat.segments import settle
-from server.protocol.structs import Id
+from server.chat.thread import Thread
+from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate, check_update
 from server.rooms.member import Member
 from server.rooms.names import RoomKind, RoomName, chat_name, segment_name
 from server.rooms.room import Room, RoomBusy, UpdateIncomplete
 from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomUnavailable
-from server.rooms.rules import Written
 
-_MAX_LOOKED_AT = 50
+_BATCH = 500
+"""News that are carried over at once."""
+
+_MAX_LOOKED_AT = 20
 """Closed segments of which a replica may be, the newest ones."""
 
+Start = Callable[[Coroutine[Any, Any, None]], object]
 logger = logging.getLogger(__name__)
 
 
@@ -42,9 +54,12 @@ class Carrying:
         commits: GroupCommit,
         record: Callable[[RoomName, tuple[Sent, ...]], Recording],
         *,
+        start: Start,
         max_messages: int,
     ) -> None:
         """At most `max_messages` of a document are put right when it is opened."""
+        self._start = start
+        self._late: dict[int, list[tuple[RoomName, Told]]] = {}  # by chat
         self._database = database
         self._rooms = rooms
         self._commits = commits
@@ -60,10 +75,9 @@ class Carrying:
                 await self._commits.drain()
                 await self._store_missing(room)
                 stored = await self._database.read(partial(self._read, name=room.name, room=room))
-                _write(room, stored)
+                await _settle(room, stored)
                 if room.name.kind is RoomKind.CHAT:
-                    receipts = await self._database.read(partial(receipts_of, chat_id=room.name.id))
-                    room.write_meanwhile(partial(_with_receipts, room, receipts))
+                    _receive(room, await self._database.read(partial(receipts_of, chat_id=room.name.id)))
         except RoomBusy:
             return  # it is over
         except LogUnavailable as error:  # it is tried again when the room is opened again
@@ -71,7 +85,7 @@ class Carrying:
 
     async def _store_missing(self, room: Room) -> None:
         assert isinstance(room.rules, ChatRules)
-        missing = tuple(Sent(each) for each in room.rules.thread.all_messages() if each.seq is None)
+        missing = await asyncio.to_thread(_missing, room.rules.thread)
         if missing:
             recording = self._record(room.name, missing)
             await self._database.write(recording.store)
@@ -98,33 +112,45 @@ class Carrying:
             partial(_home, chat_id=chat_id, message_id=message_id, sender_id=sender_id)
         )
 
-    async def carry(self, name: RoomName, told: Sequence[Told]) -> None:
-        """Write in the document where it belongs what was written in a closed segment."""
-        for each in told:
-            try:
-                await self._carry(name, each)
-            except (LogUnavailable, NoSuchRoom, RoomUnavailable, RoomBusy) as error:
-                logger.error("news of %s are not carried over yet: %s", name, error)
+    def carry(self, name: RoomName, told: Sequence[Told]) -> None:
+        """Write in the document where it belongs what was written in a closed segment: in its order, soon."""
+        waiting = self._late.setdefault(name.id, [])
+        waiting += [(name, each) for each in told]
+        if len(waiting) == len(told):  # nobody is at it yet
+            self._start(self._carry_all(name.id))
 
-    async def _carry(self, name: RoomName, told: Told) -> None:
-        home: RoomName | None = chat_name(name.id)
+    async def _carry_all(self, chat_id: int) -> None:
+        while late := self._late.get(chat_id):
+            batch, late[:] = late[:_BATCH], late[_BATCH:]
+            try:
+                await self._carry_batch(chat_id, batch)
+            except (LogUnavailable, NoSuchRoom, RoomUnavailable, RoomBusy) as error:
+                logger.error("news of a closed part of chat %d are not carried over yet: %s", chat_id, error)
+        self._late.pop(chat_id, None)
+
+    async def _carry_batch(self, chat_id: int, batch: Sequence[tuple[RoomName, Told]]) -> None:
+        by_home: dict[RoomName, list[Told]] = {}
+        for name, told in batch:
+            home = await self._home_of_told(chat_id, told)
+            if home is not None and home != name:
+                by_home.setdefault(home, []).append(told)
+        for home, news in by_home.items():
+            async with self._rooms.visit(home, may_create=True) as room, room.standing_still():
+                await self._commits.drain()
+                seqs = sorted({each.message.seq for each in news if each.message is not None})
+                stored = await self._database.read(partial(read_seqs, chat_id=chat_id, seqs=seqs))
+                await _settle(room, stored)
+                for each in news:
+                    if isinstance(each.news, Reacted):
+                        _react(room, each.news)
+
+    async def _home_of_told(self, chat_id: int, told: Told) -> RoomName | None:
+        if isinstance(told.news, Sent):
+            return chat_name(chat_id)
         if isinstance(told.news, Reacted):
-            home = await self.home_of(name.id, told.news.message_id, None)
-        elif not isinstance(told.news, Sent):
-            message = told.news.message
-            home = await self.home_of(name.id, message.message_id, message.sender_id)
-        if home is None or home == name:
-            return
-        async with self._rooms.visit(home, may_create=True) as room, room.standing_still():
-            await self._commits.drain()
-            if isinstance(told.news, Reacted):
-                _react(room, told.news)
-            elif told.message is not None:
-                seq = told.message.seq
-                stored = await self._database.read(
-                    partial(read_range, chat_id=name.id, first_seq=seq, last_seq=seq, limit=1)
-                )
-                _write(room, stored)
+            return await self.home_of(chat_id, told.news.message_id, None)
+        message = told.news.message
+        return await self.home_of(chat_id, message.message_id, message.sender_id)
 
     async def take_over(self, room: Room, member: Member, update: bytes) -> bool:
         """What a replica of a closed segment brings is merged there; False if it is of none.
@@ -140,19 +166,17 @@ class Carrying:
             for segment in segments:
                 name = segment_name(chat_id, segment.number)
                 async with self._rooms.visit(name, may_create=False) as closed:
-                    if not closed.document.contents.state.keys().isdisjoint(client_ids):
-                        return await self._merge(closed, member, update)
+                    is_of_it = not closed.document.contents.state.keys().isdisjoint(client_ids)
+                    if is_of_it and await self._merge(closed, member, update):
+                        return True
         except (NoSuchRoom, RoomUnavailable) as error:
             logger.warning("what user %d brings is not taken over: %s", member.user_id, error)
         return False
 
     async def _merge(self, closed: Room, member: Member, update: bytes) -> bool:
         try:
-            while closed.is_busy:
-                async with closed.standing_still():
-                    pass
             await closed.merge(member, update)
-        except (MalformedUpdate, UpdateIncomplete, RoomBusy) as error:
+        except (MalformedUpdate, UpdateIncomplete, EngineFailure, RoomBusy) as error:
             logger.warning("what user %d brings is not taken over: %r", member.user_id, error)
             return False
         await self._commits.drain()
@@ -167,28 +191,29 @@ def _home(connection: Connection, chat_id: int, message_id: str, sender_id: int 
     return chat_name(chat_id) if segment is None else segment_name(chat_id, segment.number)
 
 
-def _write(room: Room, stored: Sequence[StoredMessage]) -> None:
-    def build(at: Id) -> Written | None:
-        assert isinstance(room.rules, ChatRules)
-        update = settle(room.rules.thread, at, stored)
-        return None if update is None else Written(update)
-
-    if stored:
-        room.write_meanwhile(build)
-
-
-def _with_receipts(room: Room, receipts: Sequence[Receipt], at: Id) -> Written | None:
+async def _settle(room: Room, stored: Sequence[StoredMessage]) -> None:
+    """Where the room stands still; in a thread, for there may be many."""
     assert isinstance(room.rules, ChatRules)
-    marks = {each.user_id: writing.Receipt(each.delivered_seq, each.read_seq) for each in receipts}
-    update = writing.set_receipts(room.rules.thread, at, marks)
-    return None if update is None else Written(update)
+    update = await asyncio.to_thread(settle, room.rules.thread, room.next_id, stored)
+    if update is not None:
+        room.write_meanwhile(update)
+
+
+def _missing(thread: Thread) -> tuple[Sent, ...]:
+    return tuple(Sent(each) for each in thread.all_messages() if each.seq is None)
 
 
 def _react(room: Room, reacted: Reacted) -> None:
-    def build(at: Id) -> Written | None:
-        assert isinstance(room.rules, ChatRules)
-        reaction = ReactionKey(reacted.message_id, reacted.user_id, reacted.emoji)
-        update = writing.set_reaction(room.rules.thread, at, reaction, is_set=reacted.is_set)
-        return None if update is None else Written(update)
+    assert isinstance(room.rules, ChatRules)
+    reaction = ReactionKey(reacted.message_id, reacted.user_id, reacted.emoji)
+    update = writing.set_reaction(room.rules.thread, room.next_id, reaction, is_set=reacted.is_set)
+    if update is not None:
+        room.write_meanwhile(update)
 
-    room.write_meanwhile(build)
+
+def _receive(room: Room, receipts: Sequence[Receipt]) -> None:
+    assert isinstance(room.rules, ChatRules)
+    marks = {each.user_id: writing.Receipt(each.delivered_seq, each.read_seq) for each in receipts}
+    update = writing.set_receipts(room.rules.thread, room.next_id, marks)
+    if update is not None:
+        room.write_meanwhile(update)

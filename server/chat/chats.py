@@ -102,7 +102,7 @@ class Chats:
             if len(waiting) == len(sent):  # the first of this turn
                 asyncio.get_running_loop().call_soon(self._write_numbers, room)
         if name.segment is not None:
-            self.start(self.carrying.carry(name, told))
+            self.carrying.carry(name, told)
 
     def _write_numbers(self, room: Room) -> None:
         room.write(partial(_numbered, room, self._numbers.pop(room.name.canonical, [])))

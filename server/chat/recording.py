@@ -82,7 +82,8 @@ class Recording:
             stored = delete_message(*key, self.now_ms)
         elif {"body", "mentions"} & set(news.fields):
             mentions = self._people.mentioned(message.body, message.mentions)
-            stored = edit_message(*key, message.body, mentions, self.now_ms)
+            body = message.body if "body" in news.fields else None  # an old part may not have heard of edits
+            stored = edit_message(*key, body, mentions, self.now_ms)
         if stored is not None:
             action = "delete" if isinstance(news, Tombstoned) else "edit"
             self._tell(connection, news, stored, told_message(stored, action))

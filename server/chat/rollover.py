@@ -10,13 +10,22 @@ from crdt_store.compaction import Compactor, CondenseFailed, compact
 from crdt_store.effects import Connection
 from crdt_store.group_commit import GroupCommit
 from crdt_store.messages import Messages
-from crdt_store.update_log import DocumentDamaged, LogUnavailable, Row, Snapshot, Update, UpdateLog
+from crdt_store.update_log import (
+    DocumentDamaged,
+    LogUnavailable,
+    Row,
+    Snapshot,
+    Unconfirmed,
+    Update,
+    UpdateLog,
+)
 from server.chat.chat_rules import ChatRules
 from server.chat.segments import open_segment
 from server.engine.document import Document, EngineFailure
 from server.rooms.loading import load_document
 from server.rooms.names import RoomKind, segment_name
 from server.rooms.room import Room, RoomBusy
+from server.rooms.room_manager import RoomManager
 from server.rooms.rules import RulesOf
 
 PATIENCE = 10
@@ -50,6 +59,7 @@ class Rollover:
         size: SegmentSize,
         log: UpdateLog,
         messages: Messages,
+        rooms: RoomManager,
         commits: GroupCommit,
         compactor: Compactor,
         rules_of: RulesOf,
@@ -61,12 +71,14 @@ class Rollover:
         self._size = size
         self._log = log
         self._messages = messages
+        self._rooms = rooms
         self._commits = commits
         self._compactor = compactor
         self._rules_of = rules_of
         self._now_ms = now_ms
         self._random_client_id = random_client_id
         self._start = start
+        self._kept_messages = max(1, size.messages // _KEPT_SHARE)
         self._resting: set[str] = set()
 
     def consider(self, room: Room) -> None:
@@ -74,16 +86,21 @@ class Rollover:
         key = room.name.canonical
         if key not in self._resting and self._is_due(room):
             self._resting.add(key)
-            asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._rested, room)
+            asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._rested, key)
             self._start(self._try(room))
 
-    def _rested(self, room: Room) -> None:
-        self._resting.discard(room.name.canonical)
-        self.consider(room)
+    def _rested(self, key: str) -> None:
+        self._resting.discard(key)
+        room = self._rooms.rooms.get(key)
+        if room is not None:
+            self.consider(room)
 
     def _is_due(self, room: Room) -> bool:
         """Whether the thread is too long for its document, and nobody is disturbed; or it is much too long."""
-        if room.is_over or room.name.kind is not RoomKind.CHAT or not isinstance(room.rules, ChatRules):
+        if self._rooms.rooms.get(room.name.canonical) is not room or room.name.kind is not RoomKind.CHAT:
+            return False
+        assert isinstance(room.rules, ChatRules)
+        if room.rules.thread.size < 2 * self._kept_messages:  # what a segment begins with may be much
             return False
         times = max(
             room.rules.thread.size / self._size.messages,
@@ -93,6 +110,7 @@ class Rollover:
 
     async def _try(self, room: Room) -> None:
         try:
+            await self._compactor.compact(room.name.canonical)  # most of it while the room goes on
             async with room.standing_still():
                 if self._is_due(room):
                     await self._roll(room)
@@ -113,19 +131,23 @@ class Rollover:
             thread,
             (self._random_client_id(), 0),
             name=closed,
-            keep=self._size.messages // _KEPT_SHARE,
+            keep=self._kept_messages,
             last_seq=last_seq,
         )
         segment = Segment(thread.segment, thread.first_seq, last_seq, opening.first_seq)
         await self._keep(closed, room.name.id, segment, document.encode_since(_NOTHING), room.authors)
         row = Row(key, None, (), (Update(opening.update, self._now_ms()),), room.epoch)
-        await self._log.replace(row, dict.fromkeys(document.contents.state))
+        try:
+            await self._log.replace(row, dict.fromkeys(document.contents.state))
+        except Unconfirmed as error:
+            room.fail(error)  # the log may be in an epoch that the room is not
+            raise
         try:
             loaded = await load_document(
                 self._log, key, compactor=self._compactor, rules=self._rules_of(room.name)
             )
         except BaseException as error:
-            room.fail(error)  # the log is in an epoch that the room is not
+            room.fail(error)
             raise
         room.begin_epoch(loaded, _REASON)
 
@@ -143,7 +165,8 @@ class Rollover:
     ) -> None:
         """Store the closed segment, in place of what a rollover that did not come to its end has left."""
         if await self._log.exists(name):
-            await self._log.delete(name)
+            async with self._rooms.vacate(segment_name(chat_id, segment.number)):
+                await self._log.delete(name)
         epoch = (await self._log.head(name)).epoch
         now_ms = self._now_ms()
         rows = [Row(name, None, (), (Update(content, now_ms),), epoch)]

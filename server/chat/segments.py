@@ -72,7 +72,7 @@ def settle(
 
     A message that it lacks is put at its end. One that belongs to an earlier segment, where its sender has sent it
     before, is taken out. `only_numbers`: of those that are there, which may have been edited since, nothing is put
-    right but a missing `seq`.
+    right but a missing `seq`, and with it whom they mention.
     """
     pen = Pen(at)
     last = thread.messages.children.last
@@ -85,7 +85,9 @@ def settle(
         elif message is None:
             origin = pen.put(map_clip(_fields(each)), origin, None, "messages")
         elif message.seq is None or not only_numbers:
-            _put_right(pen, thread, message, _numbers(each) if only_numbers else _differences(message, each))
+            _put_right(
+                pen, thread, message, _numbers(message, each) if only_numbers else _differences(message, each)
+            )
     return pen.update()
 
 
@@ -96,17 +98,27 @@ def _put_right(pen: Pen, thread: Thread, message: Message, fields: dict[str, Any
         pen.set(message.item, branch.entries.get(key), key, clip_of(value))
 
 
-def _numbers(stored: StoredMessage) -> dict[str, Any]:
+def _numbers(message: Message, stored: StoredMessage) -> dict[str, Any]:
+    return _place_of(stored) | _mentions(message, stored)
+
+
+def _place_of(stored: StoredMessage) -> dict[str, Any]:
     return {"seq": stored.seq, "server_time": iso(stored.server_time_ms)}
 
 
+def _mentions(message: Message, stored: StoredMessage) -> dict[str, Any]:
+    """Who is meant by a name, only the database knows."""
+    is_same = set(message.mentions) == set(stored.mentions)
+    return {} if is_same or stored.deleted else {"mentions": list(stored.mentions)}
+
+
 def _differences(message: Message, stored: StoredMessage) -> dict[str, Any]:
-    fields = {} if message.seq == stored.seq else _numbers(stored)
+    fields = {} if message.seq == stored.seq else _numbers(message, stored)
     if stored.deleted:
         return fields if message.is_deleted else fields | {"body": "", "deleted": True}
     if storable(message.body) != stored.body:
         fields |= {"body": stored.body, "edited_at": iso(stored.edited_at_ms or stored.server_time_ms)}
-    return fields
+    return fields | _mentions(message, stored)
 
 
 def _fields(stored: StoredMessage) -> dict[str, Any]:
@@ -121,4 +133,4 @@ def _fields(stored: StoredMessage) -> dict[str, Any]:
         fields["deleted"] = True
     if stored.mentions:
         fields["mentions"] = list(stored.mentions)
-    return fields | _numbers(stored)
+    return fields | _place_of(stored)

@@ -20,7 +20,7 @@ from server.events.handlers import Answer, Speaker
 from server.events.models import Message as MessageEvent
 from server.limits.gate import Gate
 from server.protocol.structs import Id
-from server.rooms.names import RoomKind, RoomName
+from server.rooms.names import RoomKind, RoomName, chat_name
 from server.rooms.room import Room
 from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
 from server.rooms.rules import Written
@@ -90,14 +90,14 @@ class Speaking:
             _settle(answer, error)
             return None
         if update is None:  # there is nothing to change: it was said before
-            room.when_committed(partial(self._again, room.name, user_id, event, answer))
+            room.when_committed(partial(self._again, chat_name(room.name.id), user_id, event, answer))
             return None
         recording = self._chats.recording(room.name, (news,))
         on_stored = recording.on_stored
 
         def stored(recording: Recording, told: list[Told]) -> None:
             on_stored(recording, told)
-            _settle(answer, _answer(room.name, event, told[0] if told else None))
+            _settle(answer, _answer(chat_name(room.name.id), event, told[0] if told else None))
 
         recording.on_stored = stored
         return Written(update, [recording])

@@ -41,6 +41,7 @@ from server.rooms.client_ids import ClientIds
 from server.rooms.echoes import Echoes
 from server.rooms.gate import ForeignClientId, StaleReplica, Verdict, judge
 from server.rooms.held import HeldUpdates, Retries
+from server.rooms.holding import NO_LOCKS, Holding, to_be_held
 from server.rooms.intake import Intake, apply, integrate, take_in
 from server.rooms.limits import RoomLimits
 from server.rooms.loading import LoadedDocument
@@ -111,6 +112,7 @@ class Room(YRoom):
         limits: RoomLimits,
         is_full: Callable[[], bool],
         now_seconds: Callable[[], float],
+        holding: Holding = NO_LOCKS,
     ) -> None:
         # The base class' own parts are not made: they would cost 8 KB a room.
         self.ydoc = loaded.document.ydoc
@@ -131,7 +133,7 @@ class Room(YRoom):
         self._arriving: set[Member] = set()
         self._endings: dict[Callable[[], None], None] = {}
         self._threshold = Threshold(limits.max_held_bytes)
-        self._standstill = Standstill(self._everybody)
+        self._standstill = Standstill(self.everybody)
         self._is_over = self._is_rebuilding = False
         self._rebuild_cause: Member | None = None
         self._after_commit = AfterCommit()
@@ -163,6 +165,7 @@ class Room(YRoom):
         )
         self._resync_asked: set[Member] = set()
         self._owner = owner
+        self._holding = holding
         self._limits = limits
         self._is_full = is_full
         self.denials = 0  # how often somebody was told that they may not
@@ -278,7 +281,8 @@ class Room(YRoom):
         """Client ids whose edits others may bring (see gate)."""
         return self._ids.relayable
 
-    def _everybody(self) -> tuple[Member, ...]:
+    def everybody(self) -> tuple[Member, ...]:
+        """Who is here, at the threshold, or waits until the room goes on."""
         return (*self.members, *self._threshold.members(), *self._arriving)
 
     def caught_up(self, member: Member) -> None:
@@ -319,6 +323,9 @@ class Room(YRoom):
         if not member.may_write:  # any more: it had to wait, or came before the change
             member.deny("you may not write here any more")
             return
+        if self._holding.blocks(self.name, member.user_id):
+            self._set_aside(member, update, is_reply=is_reply)
+            return
         job = partial(
             take_in,
             self.document,
@@ -338,18 +345,59 @@ class Room(YRoom):
         else:
             conclude(job)
 
+    def _set_aside(self, member: Member, update: bytes, *, is_reply: bool) -> None:
+        """Somebody else has locked the document: what of the update it lacks waits for the lock's end."""
+        job = partial(
+            judge,
+            update,
+            self.document.contents,
+            self._ids.owner_of,
+            user_id=member.user_id,
+            is_reply=is_reply,
+            relayable=self._ids.relayable,
+            stale=self._stale_ids,
+            max_structs=self._limits.max_update_structs,
+        )
+        conclude = partial(self._hold_back, member, update, is_reply)
+        if len(update) > _LARGE_BYTES:
+            self._work_in_thread(member, job, lambda future: conclude(future.result), size_bytes=len(update))
+        else:
+            conclude(job)
+
+    def _hold_back(
+        self, member: Member, update: bytes, is_reply: bool, result: Callable[[], Verdict]
+    ) -> None:
+        try:
+            verdict = result()
+            if self._threshold.is_stale(member):
+                raise StaleReplica
+        except StaleReplica:
+            self._receive_stale(member, update, is_reply=is_reply)
+        except (MalformedBytes, TooManyStructs, ForeignClientId) as error:
+            member.fail(error)
+        else:
+            self._admit(member)
+            is_known = verdict.rest is None and (
+                verdict.shape is None or not self.document.contents.adds(verdict.shape)
+            )
+            held = None if is_known else to_be_held(verdict)
+            if held is not None:
+                self._holding.keep(self, member, held)
+            elif verdict.shape is not None and verdict.shape.structs:
+                self._echoes.acknowledge(member, verdict)
+
     def _work_in_thread(
         self,
         member: Member,
-        job: Callable[[], Intake],
-        conclude: Callable[[asyncio.Future[Intake]], None],
+        job: Callable[[], T],
+        conclude: Callable[[asyncio.Future[T]], None],
         *,
         size_bytes: int,
-    ) -> asyncio.Future[Intake]:
+    ) -> asyncio.Future[T]:
         """Stand still while another thread works on the document; whoever causes that waits as long again."""
         cost_seconds = 0.0
 
-        def timed() -> Intake:
+        def timed() -> T:
             nonlocal cost_seconds
             began = time.monotonic()
             try:
@@ -357,7 +405,7 @@ class Room(YRoom):
             finally:
                 cost_seconds = time.monotonic() - began
 
-        def go_on(future: asyncio.Future[Intake]) -> None:
+        def go_on(future: asyncio.Future[T]) -> None:
             if cost_seconds > _COSTLY_SECONDS:
                 member.slow_down(cost_seconds)
             if future.cancelled():  # the server is stopping
@@ -430,15 +478,30 @@ class Room(YRoom):
     async def merge(self, author: Member, update: bytes) -> None:
         """Take in an update that was kept aside, as what its author would have written in this epoch.
 
-        Raises MalformedUpdate, UpdateIncomplete, RoomBusy; it is stored once the journal says so.
+        Who else works on the document comes first. Raises MalformedUpdate, UpdateIncomplete, EngineFailure, and
+        RoomBusy where the room is over; it is stored once the journal says so.
         """
-        if self.is_busy:
-            raise RoomBusy
-        job = partial(_take_in_whole, self.document, update, author.user_id, self._law(author))
+        begun: asyncio.Future[asyncio.Future[Intake]] = asyncio.get_running_loop().create_future()
+        self._standstill.afterwards(partial(self._begin_merge, author, update, begun))
         # Shielded: whoever gives up waiting cannot stop the thread, nor may the room go on before it has ended.
-        await asyncio.shield(
-            self._work_in_thread(author, job, partial(self._merged, author), size_bytes=len(update))
-        )
+        intake = await asyncio.shield(await begun)
+        if self._is_over:
+            raise RoomBusy
+        if isinstance(intake.failure, EngineFailure):
+            raise intake.failure
+
+    def _begin_merge(
+        self, author: Member, update: bytes, begun: asyncio.Future[asyncio.Future[Intake]]
+    ) -> None:
+        if begun.done():  # nobody waits for it any more
+            return
+        if self._is_over:
+            begun.set_exception(RoomBusy())
+            return
+        owner_of = self._ids.owner_of if self.rules is not None else _nobodys
+        job = partial(_take_in_whole, self.document, update, owner_of, author.user_id, self._law(author))
+        merged = partial(self._merged, author)
+        begun.set_result(self._work_in_thread(author, job, merged, size_bytes=len(update)))
 
     def _merged(self, author: Member, future: asyncio.Future[Intake]) -> None:
         if future.exception() is None:
@@ -521,22 +584,34 @@ class Room(YRoom):
         """
         self._standstill.afterwards(partial(self._write, build, author_id))
 
-    def write_meanwhile(self, build: Callable[[Id], Written | None]) -> None:
-        """The same, at once: for whoever has made the room stand still."""
-        self._write(build, None)
+    @property
+    def next_id(self) -> Id:
+        """Of the next struct that the server writes."""
+        return self._server_id, self.document.contents.state.get(self._server_id, 0)
+
+    def write_meanwhile(self, update: bytes) -> None:
+        """Write this at once, from `next_id` on: for whoever has made the room stand still."""
+        try:
+            self._publish(Written(update), None)
+        except (EngineFailure, MustRebuild, MalformedUpdate) as error:
+            self.fail(error)
 
     def _write(self, build: Callable[[Id], Written | None], author_id: int | None) -> None:
         if self._is_over:
             return
-        written = build((self._server_id, self.document.contents.state.get(self._server_id, 0)))
+        written = build(self.next_id)
         if written is None:
             return
         try:
-            applied = apply(self.document, written.update)
+            self._publish(written, author_id)
         except (EngineFailure, MustRebuild) as failure:
             again = partial(self._write, build, author_id)
             self._rebuild(failure, again if isinstance(failure, MustRebuild) else _nothing)
-            return
+        except MalformedUpdate as error:
+            self.fail(error)
+
+    def _publish(self, written: Written, author_id: int | None) -> None:
+        applied = apply(self.document, written.update)
         if self.rules is not None:
             self.rules.take_in(written.update)
         self._publication.of_server(applied, author_id, written.effects)
@@ -666,7 +741,7 @@ class Room(YRoom):
     def _dismiss(self, code: CloseCode, reason: str) -> None:
         self._is_over = True
         self._owner.failed(self)
-        for member in self._everybody():
+        for member in self.everybody():
             member.close(code, reason)
         self._publication.cancel()
         self.presence.cancel()
@@ -707,8 +782,17 @@ def _at_once(action: Callable[[], None]) -> None:
     action()
 
 
-def _take_in_whole(document: Document, update: bytes, user_id: int, law: Law | None) -> Intake:
-    verdict = judge(update, document.contents, lambda _: None, user_id=user_id, is_reply=True)
+def _nobodys(_: int) -> None: ...
+
+
+def _take_in_whole(
+    document: Document,
+    update: bytes,
+    owner_of: Callable[[int], int | None],
+    user_id: int,
+    law: Law | None,
+) -> Intake:
+    verdict = judge(update, document.contents, owner_of, user_id=user_id, is_reply=True)
     if verdict.rest is not None:
         raise UpdateIncomplete
     return integrate(document, verdict, law)

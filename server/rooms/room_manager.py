@@ -28,6 +28,7 @@ from server.protocol.closing import CloseCode
 from server.protocol.surrogates import SurrogateGuard
 from server.rooms.empty_rooms import EmptyRooms
 from server.rooms.gate import StaleReplica
+from server.rooms.holding import NO_LOCKS, Holding
 from server.rooms.limits import RoomLimits
 from server.rooms.loading import LoadedDocument, load_document
 from server.rooms.member import Member
@@ -96,6 +97,7 @@ class RoomManager(WebsocketServer):
         on_opened: Callable[[Room], None] = lambda room: None,
         on_emptied: Callable[[Room], None] = lambda room: None,
         on_stale: OnStale = _kept_aside,
+        holding: Holding = NO_LOCKS,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
         memory: MemoryBudget = UNLIMITED,
@@ -114,6 +116,7 @@ class RoomManager(WebsocketServer):
         self._on_opened = on_opened
         self._on_emptied = on_emptied
         self._on_stale = on_stale
+        self._holding = holding
         self._short_jobs = ThreadPoolExecutor(1, "short jobs")
         self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
@@ -184,6 +187,7 @@ class RoomManager(WebsocketServer):
                 limits=self._limits,
                 is_full=partial(self._is_full, key),
                 now_seconds=self._now_seconds,
+                holding=self._holding,
             )
             self.rooms[key] = room
             self.has_opened = True
@@ -304,7 +308,7 @@ class RoomManager(WebsocketServer):
     async def _keep_stale(self, room: Room, member: Member, update: bytes) -> None:
         key = room.name.canonical
         try:
-            if await self._on_stale(room, member, update):
+            if await self._is_taken_over(room, member, update):
                 member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; what you brought was taken over")
                 return
             now_ms = int(self._now_seconds() * 1000)
@@ -317,6 +321,13 @@ class RoomManager(WebsocketServer):
             member.close(CloseCode.INTERNAL_ERROR, "what you brought could not be kept")
         else:
             member.close(CloseCode.HISTORY_CHANGED, str(StaleReplica()))
+
+    async def _is_taken_over(self, room: Room, member: Member, update: bytes) -> bool:
+        try:
+            return await self._on_stale(room, member, update)
+        except Exception:  # whatever it is, the update is kept aside
+            logger.exception("what user %d brings to %s is not taken over", member.user_id, room.name)
+            return False
 
     def rebuild(self, room: Room, guard: SurrogateGuard | None) -> None:
         """Build the room's document again from all that was submitted to the log."""

@@ -212,10 +212,13 @@ class World:
             client.inbox.clear()
             client.replica.apply(self.server.answer(client.replica.state()))
         else:
-            receipt = Receipt(len(self.numbers), self.random.randrange(len(self.numbers) + 1))
-            self.receipts[client.user_id] = receipt
+            before = self.receipts.get(client.user_id)
+            read_seq = max(0 if before is None else before.read_seq, self.random.randrange(len(self.numbers) + 1))
+            receipt = self.receipts[client.user_id] = Receipt(len(self.numbers), read_seq)
             written = set_receipts(self.server.thread, self.server.at, {client.user_id: receipt})
-            self.tell_all(self.server.write(written))
+            assert (written is None) == (receipt == before)
+            if written is not None:
+                self.tell_all(self.server.write(written))
 
     def end(self) -> dict[str, Any]:
         for client in self.clients:

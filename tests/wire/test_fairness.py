@@ -246,7 +246,7 @@ async def test_who_joins_meanwhile_is_greeted_and_synced_afterwards(
         hers = Writer(9).type("carol")
         await carol.send(sync_step_1(b"\x00"))
         await carol.send(sync_step_2(hers))
-        await until(lambda: len(open_room(server).members) == 2)
+        await until(lambda: len(open_room(server).everybody()) == 2)
         go_on.set()
         await carol.until(lambda: len(carol.answers()) == 1 and carol.heard(hers))
     assert [check_state_vector(question) for question in carol.questions()] == [{7: 2000}]
@@ -256,7 +256,7 @@ async def test_who_joins_meanwhile_is_greeted_and_synced_afterwards(
 
 def cut(server: RunningServer, user_name: str) -> None:
     """As the sweep does to who does not read: who is paused is not heard, even if it says goodbye."""
-    for member in open_room(server).members:
+    for member in open_room(server).everybody():
         if member.shown_user["name"] == user_name:
             assert isinstance(member, Connection)
             member.abort()
@@ -270,9 +270,9 @@ async def test_who_joins_and_leaves_meanwhile_harms_nobody(
         await stand_still(server, alice, LARGE)
         for name in ("carol", "dave"):
             await (await server.client(name)).send(sync_step_1(b"\x00"))
-        await until(lambda: len(open_room(server).members) == 3)
+        await until(lambda: len(open_room(server).everybody()) == 3)
         cut(server, "carol")
-        assert len(open_room(server).members) == 2
+        assert len(open_room(server).everybody()) == 2
         go_on.set()
         await alice.until(lambda: alice.heard(LARGE))
     await alice.edit(Writer(8).type("more"))
