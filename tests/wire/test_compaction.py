@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ from pycrdt import Doc, Text
 
 from auth.grants import Role
 from crdt_store.compaction import CondenseFailed
+from server import app
 from server.engine.condenser import Condenser, EngineKeepsFailing
 from server.protocol.yjs_messages import update_message
 from tests.documents_client import DocumentsClient, documents_client
@@ -117,8 +119,12 @@ async def test_a_room_that_closes_leaves_a_snapshot_if_it_is_worth_one(
 
 @pytest.mark.parametrize("is_worth_it", [False, True])
 async def test_a_server_that_stops_leaves_a_snapshot_if_it_is_worth_one(
-    tmp_path: Path, is_worth_it: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_worth_it: bool
 ) -> None:
+    policy = app._compaction_policy
+    monkeypatch.setattr(
+        app, "_compaction_policy", lambda settings: replace(policy(settings), stop_seconds=30)
+    )
     count, writer = WORTH_A_SNAPSHOT if is_worth_it else WORTH_A_SNAPSHOT - 1, Writer(7)
     async with serve(tmp_path, **ONLY_AT_THE_END) as (server, api):
         await write(await server.client(), writer, count)
