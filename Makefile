@@ -7,7 +7,7 @@ PORT ?= 8000
 DATA_DIR ?= data
 FUZZ_SECONDS ?= 300
 CRASH_ROUNDS ?= 1000
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 
 TEST_PACKAGES := $(patsubst %,tests/%/node_modules/installed,interop browser services)
 

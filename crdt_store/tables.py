@@ -455,3 +455,104 @@ notification_preferences = Table(
     Column("level", SmallInteger, CheckConstraint("level BETWEEN 0 AND 2", name="level"), nullable=False),
     Index(None, "room", "level"),
 )
+
+# Who keeps others from changing a path of a workspace, and all below it. `expires_at_ms` NULL: it does not by itself.
+locks = Table(
+    "locks",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("workspace_id", BigInteger, nullable=False),
+    Column("path", _Name, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("holder_id", ForeignKey(users.c.id), nullable=False, index=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("ttl_ms", BigInteger),  # what a renewal is good for
+    Column("acquired_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("node_id", String),  # where its holder is connected, of a session's lock
+    UniqueConstraint("workspace_id", "path"),
+    Index(None, "expires_at_ms"),
+    sqlite_autoincrement=True,
+)
+
+# The last fencing number that a lock of each workspace got. Whoever changes its locks locks this row first.
+lock_fences = Table(
+    "lock_fences",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_fence", BigInteger, nullable=False),
+)
+
+# Who is to be told when a path is locked no more, in the order of `id`.
+lock_waits = Table(
+    "lock_waits",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("workspace_id", BigInteger, nullable=False),
+    Column("path", _Name, nullable=False),
+    Column("user_id", ForeignKey(users.c.id), nullable=False, index=True),
+    Column("since_ms", BigInteger, nullable=False),
+    UniqueConstraint("workspace_id", "path", "user_id"),
+    sqlite_autoincrement=True,
+)
+
+# What was done to locks by others than their holders, and what holders gave away.
+lock_audit = Table(
+    "lock_audit",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("workspace_id", BigInteger, nullable=False, index=True),
+    Column("path", _Name, nullable=False),
+    Column("lock_id", BigInteger, nullable=False),
+    Column("action", String, nullable=False),
+    Column("holder_id", ForeignKey(users.c.id), nullable=False),
+    Column("actor_id", ForeignKey(users.c.id), nullable=False),
+    Column("new_holder_id", ForeignKey(users.c.id)),
+    Column("reason", String, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What others wrote to a document while it was locked; it may have no row of its own yet.
+held_edits = Table(
+    "held_edits",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document", _Name, nullable=False),
+    Column("author_id", ForeignKey(users.c.id)),
+    Column("data", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Index(None, "document", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Where two changes of a file touched the same lines, neither knowing of the other. `after_…` and `before_…` name the
+# characters around the place; null: the file's beginning, its end. `write_id`: the later change, as a client id.
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document", _Name, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("write_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),  # of those of one change
+    Column("path", String, nullable=False),  # at that time
+    Column("after_client", BigInteger),
+    Column("after_clock", BigInteger),
+    Column("before_client", BigInteger),
+    Column("before_clock", BigInteger),
+    Column("base", String, nullable=False),
+    Column("yours", String, nullable=False),
+    Column("theirs", String, nullable=False),
+    Column("merged", String, nullable=False),
+    Column("author_id", ForeignKey(users.c.id), nullable=False),
+    Column("others", String, nullable=False),  # ids of users, as JSON
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("resolution", String),
+    Column("resolved_by", ForeignKey(users.c.id)),
+    Column("resolved_at_ms", BigInteger),
+    UniqueConstraint("document", "epoch", "write_id", "number"),
+    Index(None, "document", "id"),
+    sqlite_autoincrement=True,
+)

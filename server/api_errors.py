@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
@@ -44,6 +45,12 @@ class ErrorCode(StrEnum):
         "a chat is its messages: its document is neither replaced nor deleted",
     )
     LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
+    LOCKED = "locked", 409, "somebody has locked it, or what is above or below it: the details say who"
+    VERSION_UNKNOWN = (
+        "version_unknown",
+        412,
+        "the file has no such version, or exists and was to be created: read it again",
+    )
     TOO_LARGE = "too_large", 413, "a body over the size limit"
     MALFORMED_UPDATE = (
         "malformed_update",
@@ -55,6 +62,7 @@ class ErrorCode(StrEnum):
         422,
         "a parameter, or a part of the body, is missing or not valid: the reason names it",
     )
+    VERSION_MISSING = "version_missing", 428, "a change of a file names the version that it changes"
     RATE_LIMITED = "rate_limited", 429, "too many requests: the reason names the limit"
     UNAVAILABLE = "unavailable", 503, "the store or the document cannot answer now: try again"
 
@@ -64,10 +72,11 @@ _MAX_REASON_CHARACTERS = 1000  # some quote what the client has sent
 
 
 class ErrorDetail(BaseModel):
-    """The code is for programs; the reason names what was wrong, for people."""
+    """The code is for programs; the reason names what was wrong, for people. `details`: by the code."""
 
     code: ErrorCode
     reason: str
+    details: dict[str, Any] | None = None
 
 
 class ErrorModel(BaseModel):
@@ -79,10 +88,11 @@ class ErrorModel(BaseModel):
 class ApiError(Exception):
     """Answered as an ErrorModel."""
 
-    def __init__(self, code: ErrorCode, reason: str) -> None:
+    def __init__(self, code: ErrorCode, reason: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.details = details
 
 
 _OF_STATUS = {
@@ -112,10 +122,17 @@ def add_error_handlers(
         app.add_exception_handler(kind, _answer_as(code, is_internal=issubclass(kind, internal)))
 
 
-def error_response(code: ErrorCode, reason: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(
+    code: ErrorCode,
+    reason: str,
+    headers: Mapping[str, str] | None = None,
+    details: dict[str, Any] | None = None,
+) -> JSONResponse:
     """As every refused request is answered."""
     reason = reason[:_MAX_REASON_CHARACTERS].encode(errors="replace").decode()  # JSON can spell half a pair
-    body = ErrorModel(error=ErrorDetail(code=code, reason=reason)).model_dump(mode="json")
+    body = ErrorModel(error=ErrorDetail(code=code, reason=reason)).model_dump(mode="json", exclude_none=True)
+    if details is not None:
+        body["error"]["details"] = details
     if code is ErrorCode.UNAVAILABLE:
         headers = {"Retry-After": str(_RETRY_AFTER_SECONDS), **(headers or {})}
     return JSONResponse(body, status_code=code.status, headers=headers)
@@ -133,7 +150,7 @@ def _answer_as(code: ErrorCode, *, is_internal: bool) -> _Handler:
 async def _answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     headers = {"WWW-Authenticate": "Bearer"} if error.code is ErrorCode.UNAUTHORIZED else None
-    return error_response(error.code, error.reason, headers)
+    return error_response(error.code, error.reason, headers, error.details)
 
 
 async def _answer_framework(request: Request, error: Exception) -> Response:

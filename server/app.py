@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -17,6 +18,7 @@ from auth.verifying import TokenVerifier
 from crdt_store.compaction import CompactionPolicy, Compactor
 from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
+from crdt_store.held_edits import HeldEdits
 from crdt_store.messages import Messages
 from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
@@ -43,11 +45,19 @@ from server.events.handlers import EventHandlers
 from server.events.kept_events import KeptEvents
 from server.events.remembered_answers import RememberedAnswers
 from server.events.routes import add_event_routes
+from server.files.change_news import ChangeNews
+from server.files.holding import HeldBack
+from server.files.parts import Files
+from server.files.routes import add_file_routes
+from server.files.versions import Versions
 from server.jobs.routes import add_job_routes
 from server.jobs.worker import JobPolicy
+from server.lfs.routes import add_lfs_routes
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
 from server.limits.routes import add_limit_routes
+from server.locks.parts import LockParts
+from server.locks.routes import add_lock_routes
 from server.news.hub import Hub
 from server.notifications.parts import NotificationParts
 from server.notifications.routes import add_notification_routes
@@ -59,6 +69,7 @@ from server.presence.routes import add_presence_routes
 from server.projects.routes import add_project_routes
 from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
+from server.rooms.names import parse_room_name
 from server.rooms.room_manager import RoomManager
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
@@ -116,6 +127,8 @@ def create_app(
             app.state.wake_worker = parts.notifications.worker.wake
             app.state.notifications = parts.notifications.desk
             app.state.presence = parts.presence
+            app.state.locks = parts.locks.service
+            app.state.files = parts.files
             yield
             app.doorway = None
 
@@ -140,6 +153,9 @@ def create_app(
     add_notification_routes(app)
     add_job_routes(app, _now_ms)
     add_presence_routes(app, settings)
+    add_file_routes(app, settings)
+    add_lock_routes(app, settings)
+    add_lfs_routes(app)
     add_pages(app, settings)
     with ExitStack() as on_failure:
         marker = RunMarker(settings.data_dir)
@@ -164,6 +180,8 @@ class _Parts(NamedTuple):
     marks: Marks
     notifications: NotificationParts
     presence: PresenceDirectory
+    locks: LockParts
+    files: Files
 
 
 @asynccontextmanager
@@ -186,10 +204,11 @@ async def _serving(
     condenser = Condenser(
         job_seconds=settings.compaction_job_seconds, memory_bytes=settings.compaction_memory_bytes
     )
+    this_node = node_id(settings.data_dir)
     presence = PresenceParts(
         database,
         doorkeeper,
-        node_id=node_id(settings.data_dir),
+        node_id=this_node,
         grace_seconds=settings.presence_grace_seconds,
         now_seconds=time.monotonic,
         now_ms=_now_ms,
@@ -218,6 +237,32 @@ async def _serving(
         now_ms=_now_ms,
         random=random.random,
     )
+    locks = LockParts(
+        database,
+        hub,
+        settings,
+        node_id=this_node,
+        connected=lambda: {each.user_id for each in connections.of_users(None)},
+        wake=notifications.worker.wake,
+        now_ms=_now_ms,
+    )
+    await locks.service.begin()
+    versions = Versions(log)
+    file_news = ChangeNews(
+        log,
+        versions,
+        hub,
+        is_heard=hub.is_heard,
+        project_of=partial(_project_of, doorkeeper),
+        now_ms=_now_ms,
+    )
+    held_back = HeldBack(
+        HeldEdits(database, max_bytes=settings.max_held_edits_bytes),
+        locks.book,
+        hub,
+        start=chats.start,
+        now_ms=_now_ms,
+    )
     handlers = EventHandlers(
         message=Speaking(chats, messages, gate, _now_ms).message,
         message_delivered=marks.delivered,
@@ -232,7 +277,7 @@ async def _serving(
                 max_pending_bytes=settings.max_uncommitted_bytes,
                 max_window_seconds=settings.commit_window_seconds,
                 close_seconds=_COMMIT_SECONDS,
-                on_stored=notifications.after(compactor.stored),
+                on_stored=notifications.after(_both_stored(compactor.stored, file_news.stored)),
             ) as commits,
             RoomManager(
                 log,
@@ -250,6 +295,7 @@ async def _serving(
                 on_opened=_both(chats.opened, presence.keeper.observe),
                 on_emptied=chats.emptied,
                 on_stale=chats.take_over,
+                holding=held_back,
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
                 memory=MemoryBudget(
@@ -262,6 +308,7 @@ async def _serving(
         ):
             chats.rooms = rooms
             presence.keeper.rooms = rooms.rooms
+            locks.open_rooms = rooms.rooms.keys
             chats.carrying = Carrying(
                 database,
                 rooms,
@@ -300,10 +347,25 @@ async def _serving(
                 _now_ms,
                 _random_client_id,
             )
+            files = Files(
+                database,
+                log,
+                versions,
+                rooms,
+                commits,
+                hub,
+                held_back,
+                now_ms=_now_ms,
+                wake=notifications.worker.wake,
+            )
+            locks.book.subscribe(held_back.changed)
+            chats.start(held_back.find_unlocked())
             tasks.start_soon(connections.run)
             tasks.start_soon(live_access.run)
             tasks.start_soon(notifications.worker.run)
             tasks.start_soon(presence.run)
+            tasks.start_soon(locks.service.run)
+            tasks.start_soon(file_news.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
                 rooms,
@@ -325,6 +387,7 @@ async def _serving(
                     compactor,
                     condenser.condense,
                     stale_updates,
+                    lock_on=held_back.lock_on,
                     now_seconds=time.time,
                     random_client_id=_random_client_id,
                 ),
@@ -334,6 +397,8 @@ async def _serving(
                 marks,
                 notifications,
                 presence.directory,
+                locks,
+                files,
             )
             tasks.cancel_scope.cancel()
             await presence.close()
@@ -357,6 +422,21 @@ def _starter(group: asyncio.TaskGroup) -> Callable[[Coroutine[Any, Any, None]], 
             logger.exception("a task failed")
 
     return lambda task: group.create_task(run(task))
+
+
+async def _project_of(doorkeeper: Doorkeeper, workspace_id: int) -> int | None:
+    room = parse_room_name(f"workspace:{workspace_id}", plain_names_workspace_id=None)
+    return (await doorkeeper.place_of(room)).project_id
+
+
+def _both_stored(
+    first: Callable[[str, int, int], None], second: Callable[[str, int], None]
+) -> Callable[[str, int, int], None]:
+    def stored(document: str, updates: int, data_bytes: int) -> None:
+        first(document, updates, data_bytes)
+        second(document, updates)
+
+    return stored
 
 
 async def _warm_up(database: Database, log: UpdateLog) -> None:

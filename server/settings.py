@@ -177,6 +177,28 @@ class Settings(BaseSettings):
         64 * MiB,
         description="what clients of earlier epochs bring is kept aside up to this much for each document",
     )
+    max_held_edits_bytes: PositiveInt = Field(
+        64 * MiB,
+        description="what others write to a locked document is kept up to this much until the lock ends",
+    )
+    max_locks_per_user: PositiveInt = Field(5_000, description="locks held and waited for at once")
+    max_lease_seconds: PositiveSeconds = Field(
+        86_400, description="longest time that a lease may be asked for"
+    )
+    lock_lease_seconds: PositiveSeconds = Field(
+        600, description="how long a lease lasts where none is asked for"
+    )
+    lock_session_seconds: float = Field(
+        30,
+        ge=5,
+        description="a session's lock is renewed while its holder is connected, for so long each time",
+    )
+    lock_grace_seconds: float = Field(
+        10, ge=0, description="a session's lock ends so long after its holder's last connection was closed"
+    )
+    lock_standing_days: PositiveInt | None = Field(
+        None, description="a standing lock, as of Git LFS, ends after so many days; default: never"
+    )
     commit_window_seconds: float = Field(
         0.05,
         ge=0,

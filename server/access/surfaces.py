@@ -121,6 +121,20 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("GET", "/api/users/{id}/presence"): Surface(Open.ANY_TOKEN, "of who shares a room with the caller"),
     ("GET", "/api/rooms/{room}/presence"): Surface(Action.SHOW_PRESENCE),
     ("GET", "/api/presence"): Surface(Action.SHOW_PRESENCE, "in the project that is named"),
+    ("GET", "/api/locks"): Surface(Open.ANY_TOKEN, "shows those where the caller may read"),
+    ("POST", "/api/locks"): Surface(Action.LOCK, "in the file that is named"),
+    ("POST", "/api/locks/{id}/renew"): Surface(Action.LOCK, "the caller's own"),
+    ("DELETE", "/api/locks/{id}"): Surface(Open.ANY_TOKEN, "for the caller's own"),
+    ("POST", "/api/locks/{id}/transfer"): Surface(
+        Action.LOCK, "the caller's own; another's: end somebody else's lock"
+    ),
+    ("POST", "/api/locks/{id}/force"): Surface(Action.FORCE_UNLOCK),
+    ("GET", "/lfs/{workspace}/locks"): _READ,
+    ("POST", "/lfs/{workspace}/locks"): Surface(Action.LOCK, "in the file that is named"),
+    ("POST", "/lfs/{workspace}/locks/verify"): Surface(Action.LOCK),
+    ("POST", "/lfs/{workspace}/locks/{id}/unlock"): Surface(
+        Action.READ, "the caller's own; another's: end somebody else's lock"
+    ),
     ("GET", "/api/notifications"): Surface(Open.ANY_TOKEN, "shows the caller's own"),
     ("GET", "/api/notifications/count"): Surface(Open.ANY_TOKEN),
     ("POST", "/api/notifications/read-all"): Surface(Open.ANY_TOKEN),
@@ -132,6 +146,11 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("GET", "/api/jobs"): Surface(Action.ADMINISTER, "in `global`"),
     ("POST", "/api/jobs/{job_id}/retry"): Surface(Action.ADMINISTER, "in `global`"),
     ("DELETE", "/api/jobs/{job_id}"): Surface(Action.ADMINISTER, "in `global`"),
+    ("GET", "/api/workspaces/{id}/files/{path}/content"): _READ,
+    ("PUT", "/api/workspaces/{id}/files/{path}/content"): _WRITE,
+    ("PATCH", "/api/workspaces/{id}/files/{path}/content"): _WRITE,
+    ("GET", "/api/workspaces/{id}/files/{path}/conflicts"): _READ,
+    ("POST", "/api/workspaces/{id}/files/{path}/conflicts/{conflict_id}"): _WRITE,
     **_members("/api/projects/{id}/members", "/api/projects/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/workspaces/{id}/members", "/api/workspaces/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/chats/{id}/members", "/api/chats/{id}/members/{user_id}", _OR_SERVER),

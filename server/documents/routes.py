@@ -12,7 +12,14 @@ from crdt_store.update_log import DocumentDamaged, LogUnavailable, Quarantined
 from server.access.callers import Door
 from server.api_errors import ApiError, ErrorCode, add_error_handlers
 from server.documents.access import Access, access, recheck
-from server.documents.service import Documents, KeptByRules, NoSuchUpdate, UpdateContradicts, UpdateRefused
+from server.documents.service import (
+    Documents,
+    KeptByRules,
+    Locked,
+    NoSuchUpdate,
+    UpdateContradicts,
+    UpdateRefused,
+)
 from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate
 from server.rooms.room import RoomBusy, UpdateIncomplete
@@ -25,6 +32,7 @@ _CODES: dict[type[Exception], ErrorCode] = {
     NoSuchRoom: ErrorCode.NOT_FOUND,
     NoSuchUpdate: ErrorCode.NOT_FOUND,
     KeptByRules: ErrorCode.KEPT_BY_RULES,
+    Locked: ErrorCode.LOCKED,
     UpdateRefused: ErrorCode.MALFORMED_UPDATE,
     MalformedUpdate: ErrorCode.MALFORMED_UPDATE,
     UpdateContradicts: ErrorCode.UPDATE_CONTRADICTS,
@@ -125,7 +133,7 @@ def add_document_routes(app: FastAPI, settings: Settings) -> None:
     @router.delete("/documents/{room:path}", status_code=204)
     async def delete(request: Request, admin: Admin) -> None:
         """Remove the document and its history for good; written again it begins a new epoch."""
-        await _documents(request).delete(admin.room)
+        await _documents(request).delete(admin.room, admin.identity.user_id)
 
     @router.get("/copies/{room:path}", response_class=Response)
     async def export(request: Request, reader: Reader) -> Response:

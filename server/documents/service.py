@@ -21,6 +21,8 @@ from server.rooms.room import RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomManager
 
 _EMPTY_STATE_VECTOR = b"\0"
+LockOn = Callable[[RoomName, int], str | None]
+"""The name of whoever has locked it against this user, if anybody."""
 
 
 class UpdateRefused(Exception):
@@ -33,6 +35,10 @@ class UpdateContradicts(Exception):
 
 class KeptByRules(Exception):
     """The document has rules, which nobody passes by; the message is for people."""
+
+
+class Locked(Exception):
+    """Somebody else has locked it; the message is for people."""
 
 
 class NoSuchUpdate(Exception):
@@ -61,6 +67,7 @@ class Documents:
         condense: Condense,
         stale_updates: StaleUpdates,
         *,
+        lock_on: LockOn,
         now_seconds: Callable[[], float],
         random_client_id: Callable[[], int],
     ) -> None:
@@ -70,6 +77,7 @@ class Documents:
         self._compactor = compactor
         self._condense = condense
         self._stale = stale_updates
+        self._lock_on = lock_on
         self._now_seconds = now_seconds
         self._random_client_id = random_client_id
 
@@ -91,9 +99,9 @@ class Documents:
         """Begin a new epoch with this content, under new client ids; return its number.
 
         Whoever holds the old content finds out when coming back; a document that never was is made.
-        Raises KeptByRules, UpdateRefused, CondenseFailed.
+        Raises KeptByRules, Locked, UpdateRefused, CondenseFailed.
         """
-        _check_free(name)
+        self._check_free(name, user_id)
         content = await self._whole(update)
         key = name.canonical
         async with self._rooms.vacate(name):
@@ -116,9 +124,9 @@ class Documents:
                 return head.epoch
             return await self._log.replace(row, dict.fromkeys(held) | plan.renamed)
 
-    async def delete(self, name: RoomName) -> None:
-        """Remove it and its history; whoever writes it again begins a new epoch. Raises KeptByRules."""
-        _check_free(name)
+    async def delete(self, name: RoomName, user_id: int) -> None:
+        """Remove it and its history; whoever writes it again begins a new epoch. Raises KeptByRules, Locked."""
+        self._check_free(name, user_id)
         await self._must_exist(name)
         async with self._rooms.vacate(name):
             held = (await load_document(self._log, name.canonical)).document.contents.state
@@ -141,8 +149,9 @@ class Documents:
 
         Of a document that was restored this brings back what the client had; beside one that was made anew it puts
         the old content. If its author is unknown, `user_id` counts as such.
-        Raises NoSuchUpdate, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete, UpdateContradicts.
+        Raises NoSuchUpdate, Locked, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete, UpdateContradicts.
         """
+        self._check_unlocked(name, user_id)
         stale, data = await self._get_stale(name, stale_id)
         async with self._rooms.visit(name, may_create=True) as room:
             head = await self._log.head(name.canonical)
@@ -163,6 +172,16 @@ class Documents:
         if not await self._stale.discard(name.canonical, stale_id):
             raise NoSuchUpdate(f"{name} has no stale update {stale_id}")
 
+    def _check_free(self, name: RoomName, user_id: int) -> None:
+        if name.kind in (RoomKind.CHAT, RoomKind.SEGMENT):
+            raise KeptByRules(f"{name} is what its messages are: they are edited and deleted one by one")
+        self._check_unlocked(name, user_id)
+
+    def _check_unlocked(self, name: RoomName, user_id: int) -> None:
+        holder = self._lock_on(name, user_id)
+        if holder is not None:
+            raise Locked(f"{name} is locked by {holder}")
+
     async def _get_stale(self, name: RoomName, stale_id: int) -> tuple[StaleUpdate, bytes]:
         found = await self._stale.get(name.canonical, stale_id)
         if found is None:
@@ -180,11 +199,6 @@ class Documents:
         if condensed.faults:
             raise UpdateRefused(condensed.faults[0].error)
         return await asyncio.to_thread(merge_updates, condensed.updates)
-
-
-def _check_free(name: RoomName) -> None:
-    if name.kind in (RoomKind.CHAT, RoomKind.SEGMENT):
-        raise KeptByRules(f"{name} is what its messages are: they are edited and deleted one by one")
 
 
 # Walking all structs of a large document takes a while: what follows runs in threads.

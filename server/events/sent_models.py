@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from server.access.texts import RoleName
-from server.events.models import FileUpdate, MessageAction
+from server.events.models import MessageAction
 from server.presence.shown_state import PresenceState
 from server.presence.tracker import UserState
 
@@ -129,10 +129,22 @@ class MessageStatus(SentInRoom):
     statuses: list[Status]
 
 
-class FileUpdated(FileUpdate, Kept):
-    """As the client has said it."""
+class ChangedLines(BaseModel):
+    """Lines [start, end) of the text of that version, from 0; where lines only went, an empty range."""
 
-    model_config = ConfigDict(extra="allow", strict=False)
+    start: int
+    end: int
+
+
+class FileUpdated(SentInRoom):
+    """What its sender has changed in a file, as it is saved: at most one a second for each file and author."""
+
+    path: str
+    version: str
+    action: Literal["changed"]
+    lines: list[ChangedLines]
+    added: int
+    removed: int
 
 
 class Notification(Sent):
@@ -154,17 +166,27 @@ class Notification(Sent):
 
 
 class LockChanged(SentInRoom):
-    """`holder_id`: null if nobody holds the lock."""
+    """`holder_id`: null if nobody holds the lock any more. Of sessions `expires_at` is null.
+
+    `held` is for whoever has written to the locked file: that waits for the end of the lock.
+    """
 
     path: str
     holder_id: int | None
     expires_at: str | None = None
+    change: Literal["acquired", "renewed", "transferred", "released", "expired", "forced", "held"]
+    kind: Literal["session", "lease", "standing"]
+    lock_id: int
+    fence: int
 
 
 class Conflict(SentInRoom):
-    """Two changed the same part of a file while it was locked."""
+    """Two have changed the same lines of a file, and neither had seen the other; or somebody has resolved that."""
 
     path: str
+    conflict_ids: list[int]
+    authors: list[int] = []
+    resolution: Literal["yours", "theirs", "merged"] | None = None
 
 
 class PermissionChanged(Sent):

@@ -41,6 +41,10 @@ class Hub:
         """Hear the news of a room, by its canonical name. Returns what ends that; it may be called again."""
         return _subscribe(self._of_room, room, listener)
 
+    def is_heard(self, room: str) -> bool:
+        """Whether anybody listens to the room."""
+        return room in self._of_room
+
     def publish(self, room: str, news: News, *, but: Listener | None = None) -> None:
         """Tell all listeners of the room except `but`."""
         _tell(self._of_room.get(room, {}), news, but)

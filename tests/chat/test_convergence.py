@@ -213,7 +213,9 @@ class World:
             client.replica.apply(self.server.answer(client.replica.state()))
         else:
             before = self.receipts.get(client.user_id)
-            read_seq = max(0 if before is None else before.read_seq, self.random.randrange(len(self.numbers) + 1))
+            read_seq = max(
+                0 if before is None else before.read_seq, self.random.randrange(len(self.numbers) + 1)
+            )
             receipt = self.receipts[client.user_id] = Receipt(len(self.numbers), read_seq)
             written = set_receipts(self.server.thread, self.server.at, {client.user_id: receipt})
             assert (written is None) == (receipt == before)

@@ -23,7 +23,7 @@ from tests.wire.chat_people import JsonDevice, chat_driver
 from tests.wire.chat_story import CHAT, Story
 from tests.wire.chat_view import Key, Said, key_of, said
 
-STORIES = int(os.environ.get("COSTUDIO_TEST_CHAT_STORIES", "2"))
+STORIES = int(os.environ.get("COSTUDIO_TEST_CHAT_STORIES", "1"))
 STEPS = int(os.environ.get("COSTUDIO_TEST_CHAT_STEPS", "100"))
 SEED = int(os.environ.get("COSTUDIO_TEST_CHAT_SEED", "0"))
 STEPS_PER_RUN = 50

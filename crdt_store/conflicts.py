@@ -1,0 +1,177 @@
+"""Conflicts: where two changes of a file touched the same lines, until somebody has looked at them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from crdt_store.database import Database
+from crdt_store.notifications_jobs import enqueue_conflict
+from crdt_store.tables import conflicts
+
+Id = tuple[int, int]
+MAX_LISTED = 200
+
+
+class NewConflict(NamedTuple):
+    """`after`, `before`: the characters around the place; None: the file's beginning, its end."""
+
+    after: Id | None
+    before: Id | None
+    base: str
+    yours: str
+    theirs: str
+    merged: str
+
+
+class Change(NamedTuple):
+    """The later one of two changes: `author_id` wrote `yours`; `others` wrote `theirs` meanwhile."""
+
+    document: str
+    epoch: int
+    write_id: int
+    path: str
+    author_id: int
+    others: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConflict:
+    """`resolution`: None while nobody has resolved it."""
+
+    id: int
+    change: Change
+    new: NewConflict
+    created_at_ms: int
+    resolution: str | None
+    resolved_by: int | None
+    resolved_at_ms: int | None
+
+
+class Conflicts:
+    """Those of a database. All raise LogUnavailable; ids may be any that a client sent."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, change: Change, found: Sequence[NewConflict], now_ms: int) -> list[int]:
+        """Keep what was found of one change, once, and have both sides notified; the ids."""
+        return await self._database.write(partial(_add, change=change, found=found, now_ms=now_ms))
+
+    async def list(
+        self, document: str, *, is_open: bool = True, before: int | None = None, limit: int = MAX_LISTED
+    ) -> Sequence[StoredConflict]:
+        """Of a document, newest first, those with an id below `before`. `is_open`: only what nobody has resolved."""
+        return await self._database.read(
+            partial(_list, document=document, is_open=is_open, before=before, limit=limit)
+        )
+
+    async def get(self, document: str, conflict_id: int) -> StoredConflict | None:
+        """One of them."""
+        return await self._database.read(partial(_get, document=document, conflict_id=conflict_id))
+
+    async def resolve(self, conflict_id: int, resolution: str, user_id: int, now_ms: int) -> bool:
+        """False if somebody has resolved it before."""
+        return await self._database.write(
+            partial(_resolve, conflict_id=conflict_id, resolution=resolution, user_id=user_id, now_ms=now_ms)
+        )
+
+
+def _add(connection: Connection, change: Change, found: Sequence[NewConflict], now_ms: int) -> list[int]:
+    of_change = (
+        select(conflicts.c.id)
+        .where(
+            conflicts.c.document == change.document,
+            conflicts.c.epoch == change.epoch,
+            conflicts.c.write_id == change.write_id,
+        )
+        .order_by(conflicts.c.number)
+    )
+    known = list(connection.scalars(of_change))
+    if known or not found:
+        return known
+    common = {**change._asdict(), "others": json.dumps(list(change.others)), "created_at_ms": now_ms}
+    connection.execute(
+        insert(conflicts), [{**common, "number": number, **_record(new)} for number, new in enumerate(found)]
+    )
+    authors = {*change.others, change.author_id}
+    enqueue_conflict(connection, change.document, change.path, authors, change.author_id, now_ms)
+    return list(connection.scalars(of_change))
+
+
+def _record(new: NewConflict) -> dict[str, Any]:
+    after, before = new.after or (None, None), new.before or (None, None)
+    return {
+        "after_client": after[0],
+        "after_clock": after[1],
+        "before_client": before[0],
+        "before_clock": before[1],
+        **{name: _storable(getattr(new, name)) for name in ("base", "yours", "theirs", "merged")},
+    }
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps no NUL in a text."""
+    return text.replace("\0", "\ufffd")
+
+
+def _list(
+    connection: Connection, document: str, is_open: bool, before: int | None, limit: int
+) -> list[StoredConflict]:
+    query = select(conflicts).where(conflicts.c.document == document)
+    if is_open:
+        query = query.where(conflicts.c.resolution.is_(None))
+    if before is not None:
+        query = query.where(conflicts.c.id < before)
+    records = connection.execute(query.order_by(conflicts.c.id.desc()).limit(min(limit, MAX_LISTED + 1)))
+    return [_stored(record) for record in records.mappings()]
+
+
+def _get(connection: Connection, document: str, conflict_id: int) -> StoredConflict | None:
+    query = select(conflicts).where(conflicts.c.document == document, conflicts.c.id == conflict_id)
+    record = connection.execute(query).mappings().one_or_none()
+    return None if record is None else _stored(record)
+
+
+def _resolve(connection: Connection, conflict_id: int, resolution: str, user_id: int, now_ms: int) -> bool:
+    query = (
+        update(conflicts)
+        .where(conflicts.c.id == conflict_id, conflicts.c.resolution.is_(None))
+        .values(resolution=resolution, resolved_by=user_id, resolved_at_ms=now_ms)
+    )
+    return connection.execute(query).rowcount > 0
+
+
+def _stored(record: RowMapping) -> StoredConflict:
+    change = Change(
+        record["document"],
+        record["epoch"],
+        record["write_id"],
+        record["path"],
+        record["author_id"],
+        json.loads(record["others"]),
+    )
+    new = NewConflict(
+        _id(record["after_client"], record["after_clock"]),
+        _id(record["before_client"], record["before_clock"]),
+        record["base"],
+        record["yours"],
+        record["theirs"],
+        record["merged"],
+    )
+    return StoredConflict(
+        record["id"],
+        change,
+        new,
+        record["created_at_ms"],
+        record["resolution"],
+        record["resolved_by"],
+        record["resolved_at_ms"],
+    )
+
+
+def _id(client: int | None, clock: int | None) -> Id | None:
+    return None if client is None or clock is None else (client, clock)

@@ -1,0 +1,80 @@
+"""Parts of a text that stay the same parts while it is edited, held by the ids of the characters around them.
+
+Where such a part is in a later text is found by writing two marks into a replica of it, as a client that knew only
+the text of then would have: the engine puts them where they belong. Its own positions count bytes and UTF-16 units in
+turns, where a text is in several pieces.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from server.engine.text_edits import write_edits
+from server.files.offsets import to_utf8
+from server.files.versions import ROOT, FileState
+from server.protocol.structs import STRING, Id, read_structs
+from server.protocol.varint import buf, var_uint
+
+_START, _END = "\ue0f0costudio<", ">costudio\ue0f0"
+"""Nobody's file has these."""
+
+_HAS_ORIGIN, _HAS_RIGHT_ORIGIN = 0x80, 0x40
+_MAX_CLIENT_ID = 2**53 - 1
+_PROBE_ID = _MAX_CLIENT_ID - 1
+
+
+class Region(NamedTuple):
+    """What is between two characters; None: from the beginning, up to the end of the text."""
+
+    after: Id | None
+    before: Id | None
+
+
+def regions_of(base: FileState, spans: Sequence[tuple[int, int]]) -> list[Region]:
+    """The regions that are at these spans of the text, in code points. Raises EngineFailure."""
+    length = len(base.text)
+    places = sorted({start for start, _ in spans if start} | {end for _, end in spans if end < length})
+    if not places:
+        return [Region(None, None) for _ in spans]
+    in_bytes = to_utf8(base.text, places)
+    update = write_edits(base.content, ROOT, [(place, place, "x") for place in in_bytes], _PROBE_ID)
+    around = dict(
+        zip(places, ((each.origin, each.right_origin) for each in read_structs(update)[0]), strict=True)
+    )
+    return [
+        Region(around[start][0] if start else None, around[end][1] if end < length else None)
+        for start, end in spans
+    ]
+
+
+class Span(NamedTuple):
+    """A region in some text: where it is, in code points."""
+
+    text: str
+    start: int
+    end: int
+
+    @property
+    def said(self) -> str:
+        return self.text[self.start : self.end]
+
+
+def find(state: FileState, more: Sequence[bytes], region: Region) -> Span:
+    """Where the region is in the file with these updates too. Takes time by its size. Raises EngineFailure."""
+    taken = state.with_updates(more).contents.state
+    low = next(client for client in range(len(taken) + 1) if client not in taken)
+    high = next(client for client in range(_MAX_CLIENT_ID, 0, -1) if client not in taken)
+    marks = []
+    if region.after is not None:  # before whatever else came in there: under the lowest id
+        marks.append(_mark(low, _HAS_ORIGIN, region.after, _START))
+    if region.before is not None:
+        marks.append(_mark(high, _HAS_RIGHT_ORIGIN, region.before, _END))
+    text = state.with_updates([*more, *marks]).text(ROOT)
+    start = text.find(_START) if region.after is not None else 0
+    text = text.replace(_START, "", 1)
+    end = text.find(_END) if region.before is not None else len(text)
+    return Span(text.replace(_END, "", 1), start, max(start, end))
+
+
+def _mark(client_id: int, link: int, neighbour: Id, mark: str) -> bytes:
+    struct = bytes((STRING | link,)) + var_uint(neighbour[0]) + var_uint(neighbour[1]) + buf(mark.encode())
+    return b"\1\1" + var_uint(client_id) + b"\0" + struct + b"\0"
