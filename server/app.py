@@ -47,6 +47,7 @@ from server.events.remembered_answers import RememberedAnswers
 from server.events.routes import add_event_routes
 from server.files.change_news import ChangeNews
 from server.files.holding import HeldBack
+from server.files.json_writing import FileSpeaking
 from server.files.parts import Files
 from server.files.routes import add_file_routes
 from server.files.versions import Versions
@@ -263,10 +264,12 @@ async def _serving(
         start=chats.start,
         now_ms=_now_ms,
     )
+    file_speaking = FileSpeaking(doorkeeper)
     handlers = EventHandlers(
         message=Speaking(chats, messages, gate, _now_ms).message,
         message_delivered=marks.delivered,
         message_read=marks.read,
+        file_update=file_speaking.file_update,
     )
     try:
         async with (
@@ -358,6 +361,7 @@ async def _serving(
                 now_ms=_now_ms,
                 wake=notifications.worker.wake,
             )
+            file_speaking.files = files
             locks.book.subscribe(held_back.changed)
             chats.start(held_back.find_unlocked())
             tasks.start_soon(connections.run)

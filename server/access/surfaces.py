@@ -56,6 +56,7 @@ EVENTS: Mapping[str, Surface] = {
     "typing_start": Surface(Action.SHOW_PRESENCE),
     "typing_stop": Surface(Action.SHOW_PRESENCE),
     "cursor": Surface(Action.SHOW_PRESENCE),
+    "file_update": Surface(Action.WRITE, "in the file"),
 }
 """Events of clients on `/events`, in the room that they name."""
 

@@ -2,9 +2,9 @@
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from server.access.texts import Body, Key
 from server.presence.small_json import small_json
@@ -12,6 +12,7 @@ from server.presence.small_json import small_json
 MAX_BODY_BYTES = 16 * 1024
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_MENTIONS = 100
+MAX_FILE_EDITS = 1000
 _MAX_SEQ = 2**53 - 1  # what JavaScript can count to
 
 
@@ -28,13 +29,20 @@ def _short_enough(text: str) -> str:
     return text
 
 
+def _whole(text: str) -> str:
+    if any(unicodedata.category(character) == "Cs" for character in text):
+        raise ValueError("must have no half of a surrogate pair")
+    return text
+
+
 Room = Annotated[str, Field(min_length=1, max_length=600), AfterValidator(storable)]
 Seq = Annotated[int, Field(ge=0, le=_MAX_SEQ)]
 UserId = Annotated[int, Field(ge=1, le=_MAX_SEQ)]
 MessageBody = Annotated[str, Field(max_length=MAX_BODY_BYTES), AfterValidator(_short_enough)]
 Moment = Annotated[str, StringConstraints(max_length=64), AfterValidator(storable)]
 Path = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(storable)]
-Line = Annotated[str, Field(max_length=200), AfterValidator(storable)]
+Offset = Annotated[int, Field(ge=0, le=_MAX_SEQ)]
+FileText = Annotated[str, AfterValidator(_whole)]
 Cursor = Annotated[Any, AfterValidator(small_json)]
 MessageAction = Literal["send", "edit", "delete", "react", "unreact"]
 
@@ -97,13 +105,31 @@ class ShowCursor(InRoom):
     cursor: Cursor
 
 
+class FileEdit(Body):
+    """Replaces [start, end)."""
+
+    start: Offset
+    end: Offset
+    text: FileText = ""
+
+
 class FileUpdate(InRoom):
-    """A file of the workspace was changed by other means than its document."""
+    """A change of the file at `path` as it was at that `version`: its whole `text`, or `edits` that do not overlap.
+
+    `room`: of its workspace. `unit`: what the offsets of edits count.
+    """
 
     path: Path
-    action: Literal["created", "changed", "moved", "deleted"]
-    old_path: Path | None = None
-    note: Line | None = None
+    version: Annotated[str, Field(min_length=1, max_length=100)]
+    text: FileText | None = None
+    edits: Annotated[list[FileEdit], Field(max_length=MAX_FILE_EDITS)] | None = None
+    unit: Literal["utf16", "codepoint"] = "utf16"
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.text is None) == (self.edits is None):
+            raise ValueError("either text or edits")
+        return self
 
 
 CLIENT_EVENTS: Mapping[str, type[Body]] = {

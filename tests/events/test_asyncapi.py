@@ -57,7 +57,7 @@ def test_what_it_lets_through_is_what_the_server_takes(kind: str) -> None:
         "message_read": {"room": "chat:1", "seq": 3},
         "message_delivered": {"room": "chat:1", "seq": 3},
         "cursor": {"room": "chat:1", "cursor": [1, 2]},
-        "file_update": {"room": "workspace:1", "path": "a.md", "action": "created"},
+        "file_update": {"room": "workspace:1", "path": "a.md", "version": "1.1", "text": ""},
         "disconnect": {},
         "ping": {},
     }
