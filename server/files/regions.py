@@ -8,18 +8,16 @@ turns, where a text is in several pieces.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.engine.marks import write_marks
 from server.engine.text_edits import write_edits
 from server.files.offsets import to_utf8
 from server.files.versions import ROOT, FileState
-from server.protocol.structs import STRING, Id, read_structs
-from server.protocol.varint import buf, var_uint
+from server.protocol.structs import Id, read_structs
 
 _START, _END = "\ue0f0costudio<", ">costudio\ue0f0"
 """Nobody's file has these."""
 
-_HAS_ORIGIN, _HAS_RIGHT_ORIGIN = 0x80, 0x40
-_MAX_CLIENT_ID = 2**53 - 1
-_PROBE_ID = _MAX_CLIENT_ID - 1
+_PROBE_ID = 2**53 - 2
 
 
 class Region(NamedTuple):
@@ -60,21 +58,13 @@ class Span(NamedTuple):
 
 def find(state: FileState, more: Sequence[bytes], region: Region) -> Span:
     """Where the region is in the file with these updates too. Takes time by its size. Raises EngineFailure."""
-    taken = state.with_updates(more).contents.state
-    low = next(client for client in range(len(taken) + 1) if client not in taken)
-    high = next(client for client in range(_MAX_CLIENT_ID, 0, -1) if client not in taken)
-    marks = []
-    if region.after is not None:  # before whatever else came in there: under the lowest id
-        marks.append(_mark(low, _HAS_ORIGIN, region.after, _START))
-    if region.before is not None:
-        marks.append(_mark(high, _HAS_RIGHT_ORIGIN, region.before, _END))
-    text = state.with_updates([*more, *marks]).text(ROOT)
+    marks = write_marks(
+        state.with_updates(more).contents.state,
+        [] if region.after is None else [(region.after, _START)],
+        [] if region.before is None else [(region.before, _END)],
+    )
+    text = state.with_updates([*more, marks]).text(ROOT)
     start = text.find(_START) if region.after is not None else 0
     text = text.replace(_START, "", 1)
     end = text.find(_END) if region.before is not None else len(text)
     return Span(text.replace(_END, "", 1), start, max(start, end))
-
-
-def _mark(client_id: int, link: int, neighbour: Id, mark: str) -> bytes:
-    struct = bytes((STRING | link,)) + var_uint(neighbour[0]) + var_uint(neighbour[1]) + buf(mark.encode())
-    return b"\1\1" + var_uint(client_id) + b"\0" + struct + b"\0"

@@ -4,11 +4,11 @@ Editors put `{"anchor", "head"}` into `cursor` (y-codemirror) or `selection` (y-
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.engine.document import Document, EngineFailure
-from server.engine.positions import index_of, item_at
+from server.engine.positions import Position, indexes_of, items_at
 from server.presence.text_places import TextPlaces, WantedPlace, read_place
 from server.protocol.structs import Id
 
@@ -19,6 +19,7 @@ MAX_CLOCKS = 250_000
 """Of a document that has had more characters nothing is worked out: each look would take milliseconds."""
 
 _ENDS = ("anchor", "head")
+_END = -1
 logger = logging.getLogger(__name__)
 
 
@@ -34,9 +35,10 @@ class Cursors:
         if not isinstance(cursor, Mapping):
             return None
         try:
-            indexes = {end: self._index(cursor.get(end)) for end in _ENDS}
+            indexes = self._indexes([cursor.get(end) for end in _ENDS])
+            found = zip(_ENDS, indexes, strict=True)
             return {
-                end: self._places().at(index)._asdict() for end, index in indexes.items() if index is not None
+                end: self._places().at(index)._asdict() for end, index in found if index is not None
             } or None
         except EngineFailure as error:
             logger.warning("a cursor cannot be placed: %s", error)
@@ -52,29 +54,35 @@ class Cursors:
         if head is None or anchor is None or self._is_too_large():
             return None
         try:
-            return {"anchor": self._position(anchor), "head": self._position(head)}
+            return dict(zip(_ENDS, self._positions([anchor, head]), strict=True))
         except EngineFailure as error:
             logger.warning("a cursor cannot be placed: %s", error)
             return None
 
-    def _index(self, position: object) -> int | None:
+    def _indexes(self, shown: Sequence[object]) -> list[int | None]:
         """Raises EngineFailure."""
-        if not isinstance(position, Mapping) or position.get("tname") != ROOT or self._is_too_large():
-            return None
-        assoc, item = position.get("assoc"), position.get("item")
-        assoc = assoc if isinstance(assoc, int) else 0
-        if item is None:
-            return 0 if assoc < 0 else self._places().length
-        found = _id(item)
-        return None if found is None else index_of(self._document, ROOT, found, assoc)
+        if self._is_too_large():
+            return [None] * len(shown)
+        found: list[int | None] = []
+        asked: dict[int, Position] = {}
+        for number, each in enumerate(shown):
+            position = _position(each)
+            if isinstance(position, Position):
+                asked[number] = position
+            found.append(position if isinstance(position, int) else None)
+            if position == _END:
+                found[-1] = self._places().length
+        indexes = indexes_of(self._document, ROOT, list(asked.values())) if asked else []
+        for number, index in zip(asked, indexes, strict=True):
+            found[number] = index
+        return found
 
-    def _position(self, place: WantedPlace) -> dict[str, Any]:
-        """As Yjs writes it. Raises EngineFailure."""
-        places = self._places()
-        index = places.index(place)
-        item = item_at(self._document, ROOT, index) if index < places.length else None
-        shown = None if item is None else {"client": item[0], "clock": item[1]}
-        return {"type": None, "tname": ROOT, "item": shown, "assoc": 0}
+    def _positions(self, wanted: Sequence[WantedPlace]) -> list[dict[str, Any]]:
+        """As Yjs writes them. Raises EngineFailure."""
+        indexes = [self._places().index(place) for place in wanted]
+        items = items_at(self._document, ROOT, indexes)
+        shown = [None if item is None else {"client": item[0], "clock": item[1]} for item in items]
+        return [{"type": None, "tname": ROOT, "item": each, "assoc": 0} for each in shown]
 
     def _is_too_large(self) -> bool:
         return sum(self._document.contents.state.values()) > MAX_CLOCKS
@@ -83,6 +91,18 @@ class Cursors:
         if self._read_places is None:
             self._read_places = TextPlaces(self._document.text(ROOT))
         return self._read_places
+
+
+def _position(shown: object) -> Position | int | None:
+    """What a relative position says: a place at a character, 0 for the beginning, or _END."""
+    if not isinstance(shown, Mapping) or shown.get("tname") != ROOT:
+        return None
+    assoc, item = shown.get("assoc"), shown.get("item")
+    assoc = assoc if isinstance(assoc, int) else 0
+    if item is None:
+        return 0 if assoc < 0 else _END
+    found = _id(item)
+    return None if found is None else Position(found, assoc)
 
 
 def _id(item: object) -> Id | None:

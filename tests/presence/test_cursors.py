@@ -7,7 +7,7 @@ import pytest
 from pycrdt import Array, Assoc, Doc, Map, StickyIndex, Text
 
 from server.engine.document import Document
-from server.engine.positions import index_of
+from server.engine.positions import Position, indexes_of
 from server.presence import cursors as cursors_module
 from server.presence.cursors import Cursors
 
@@ -65,7 +65,7 @@ def test_a_cursor_goes_with_its_character(doc: "Doc[Text]") -> None:
 def test_of_a_character_that_is_deleted_the_place_is_left(doc: "Doc[Text]") -> None:
     text = doc.get("content", type=Text)
     del text[1:3]
-    assert index_of(document_of(doc), "content", (5, 2), 0) == 1
+    assert indexes_of(document_of(doc), "content", [Position((5, 2), 0)]) == [1]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_whatever_was_edited_it_says_what_the_engine_says(seed: int) -> None:
     plain = str(text)
     for index in range(len(plain)):
         item = text.sticky_index(index, Assoc.AFTER).to_json()["item"]
-        assert index_of(document, "content", (item["client"], item["clock"]), 0) == index
+        assert indexes_of(document, "content", [Position((item["client"], item["clock"]), 0)]) == [index]
         place = {"line": plain[:index].count("\n"), "column": index - plain.rfind("\n", 0, index) - 1}
         made = Cursors(document).relative(place)
         assert made is not None
@@ -137,3 +137,22 @@ def test_in_a_large_document_nothing_is_worked_out(doc: "Doc[Text]", monkeypatch
     cursors = Cursors(document_of(doc))
     assert cursors.places({"head": relative(5, 0)}) is None
     assert cursors.relative({"line": 0}) is None
+
+
+def test_places_are_right_in_texts_of_several_pieces_in_any_script() -> None:
+    """The engine alone takes the `a` of these for number 6."""
+    doc: Doc[Text] = Doc(client_id=5)
+    text = doc.get("content", type=Text)
+    for piece in ("a📊日\n", "📊é", "é\n👩‍🚀"):
+        text.insert(0, piece)
+    said = str(text)
+    document = document_of(doc)
+    for line, row in enumerate(said.split("\n")):
+        for code_points in range(len(row)):
+            column = len(row[:code_points].encode("utf-16-le")) // 2
+            place = {"line": line, "column": column, "code_points": code_points}
+            made = Cursors(document).relative({"line": line, "column": column})
+            assert Cursors(document).places(made) == {"anchor": place, "head": place}
+    before = len(said.partition("a")[0].encode("utf-16-le")) // 2
+    behind_and_before = [Position((5, 0), -1), Position((5, 0), 0)]
+    assert indexes_of(document, "content", behind_and_before) == [before + 1, before]
