@@ -51,7 +51,7 @@ check: lint test
 fuzz: install
 	$(BIN)/python -m tests.fuzz.update_fuzzer --seconds $(FUZZ_SECONDS)
 
-# kill -9, so many times on each database (100 in `make test`), and now and then of PostgreSQL itself.
+# kill -9, so many times on each database (40 in `make test`), and now and then of PostgreSQL itself.
 soak: install $(TEST_PACKAGES)
 	CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest -s tests/crdt_store/test_crash.py
 

@@ -86,8 +86,7 @@ async def test_a_read_that_breaks_is_never_an_empty_answer(
     assert steps > 1
 
 
-@pytest.mark.parametrize("persistent", [False, True])
-@pytest.mark.parametrize("answers_only", [False, True])
+@pytest.mark.parametrize(("answers_only", "persistent"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_write_that_breaks_does_all_or_nothing(
     direct: SqlUpdateLog, way: BreakableWay, name: str, answers_only: bool, persistent: bool

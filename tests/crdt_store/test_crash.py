@@ -22,7 +22,7 @@ from tests.acceptance.log_rows import contents, opened
 from tests.crdt_store.crash_child import DOCUMENTS, REPLACED, edit_for_ever
 from tests.services.postgres import PostgresServer, postgres_server
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "100"))  # of each database; `make soak` asks for more
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "40"))  # of each database; `make soak` asks for more
 SERVER_ROUNDS = max(5, ROUNDS // 20)
 ROUNDS_PER_GENERATION = 8  # then new documents: a long history takes long to read
 SEED = 1

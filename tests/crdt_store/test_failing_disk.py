@@ -136,7 +136,7 @@ async def test_a_full_disk_costs_what_did_not_fit_and_nothing_else(path: Path) -
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            self.execute("PRAGMA max_page_count = 100")
+            self.execute("PRAGMA max_page_count = 300")
 
     log = SqlUpdateLog(create_engine(str(path), connection_class=SmallDisk))
     failures: list[LogUnavailable] = []

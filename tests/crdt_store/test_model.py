@@ -21,7 +21,7 @@ from tests.acceptance.log_rows import compaction_of, contents, opened, quarantin
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = 40, 25
+EXAMPLES, STEPS = 20, 25
 NAMES = st.sampled_from(["a", "a", "a", "ab"])
 COUNTS = st.one_of(st.none(), st.integers(1, 5))
 WHICH = st.integers(0, 100)

@@ -57,7 +57,7 @@ async def write(server: RunningServer, name: str, dice: random.Random) -> None:
                 await file.edit(etag, (place, place, mark), unit="codepoint")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 async def test_every_text_is_the_same_and_has_what_everybody_wrote(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     names = [f"{kind} {number}" for kind in ("typist", "program") for number in range(3)]

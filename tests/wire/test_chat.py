@@ -121,7 +121,7 @@ class Chat:
     async def json(self, user: str, *, role: Role = Role.EDITOR, **join: object) -> JsonClient:
         """Somebody in the room."""
         url = f"{self.server.url}/events?token={self.server.token(user, role)}"
-        client = JsonClient(await self._stack.enter_async_context(connect(url)))
+        client = JsonClient(await self._stack.enter_async_context(connect(url, close_timeout=0.5)))
         client.user_id = (await client.done("connect"))["user_id"]
         await client.done("join_room", room=ROOM, **join)
         return client

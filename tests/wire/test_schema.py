@@ -29,7 +29,7 @@ from server.settings import Settings
 from server.token_settings import token_minter
 from tests.server_process import ServerProcess, running_server
 
-EXAMPLES = 20
+EXAMPLES = 10
 """Of each route."""
 
 EVERYTHING = {"*": Role.ADMIN, "global": Role.ADMIN}
