@@ -21,7 +21,7 @@ from tests.server_process import ServerProcess, running_server
 from tests.wire.client import WireClient, Writer
 
 ROOM = "workspace:1/fuzz.md"
-FRAMES = 2000
+FRAMES = 1000
 MAX_SECONDS = 1.0
 """How long the good client may ever wait for a sign of life."""
 

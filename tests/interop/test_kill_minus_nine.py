@@ -9,7 +9,7 @@ import pytest
 from tests.interop.node_client import NodeClient, NodeDriver, Typed
 from tests.server_process import ServerProcess
 
-ROUNDS = 4
+ROUNDS = 3
 EDITS_PER_ROUND = 60
 
 

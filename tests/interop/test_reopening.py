@@ -14,7 +14,7 @@ from tests.server_process import ServerProcess, running_server
 
 TRACE = Path(__file__).parent.parent / "data" / "editing-traces" / "sveltecomponent.json.gz"
 REPLAY_SECONDS = 60.0
-KILLS = 6
+KILLS = 4
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

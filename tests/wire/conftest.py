@@ -1,8 +1,11 @@
 """A server in the test's own event loop, so that its parts can be looked at, slowed down and broken."""
 
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import anyio
@@ -13,6 +16,7 @@ from uvicorn import Server
 from auth.grants import Role
 from auth.minting import TokenMinter
 from crdt_store.engine import Database
+from crdt_store.migrations import migrate
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
 from server.app import create_app
@@ -23,6 +27,23 @@ from tests.wire.client import WireClient, open_client
 
 SECRET = "a secret for tests, long enough to sign with"
 ROOM = "workspace:1/notes.md"
+
+
+DATABASE = "costudio.db"
+
+
+@cache
+def migrated_database() -> Path:
+    """A new database of this process: most of what a server's first start takes is to make one."""
+    path = Path(tempfile.mkdtemp()) / DATABASE
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+def _give_database(data_dir: Path) -> None:
+    """Unless it has one."""
+    if not any(data_dir.glob("*.db")):
+        shutil.copy(migrated_database(), data_dir / DATABASE)
 
 
 class RunningServer:
@@ -52,6 +73,7 @@ async def run_server(
 ) -> AsyncIterator[RunningServer]:
     """Serve on a free port; `options` are settings."""
     settings = Settings(data_dir=data_dir, port=0, jwt_secret=SECRET, **options)  # type: ignore[arg-type]
+    _give_database(data_dir)
     app = create_app(settings, open_log=open_log)
     server = Server(uvicorn_config(app, settings))
     async with anyio.create_task_group() as tasks:
