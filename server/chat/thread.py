@@ -172,8 +172,3 @@ def read_message(branch: Branch) -> Message | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def chain_id(chain: Chain) -> Id | None:
-    """The id that a new node at its end has as its origin."""
-    return None if chain.last is None else chain.last.last_id

@@ -11,6 +11,7 @@ from server.files.regions import Region, find
 from server.files.version import Version
 from server.files.versions import FileState, Versions
 from server.files.writing import FileWriter, Outcome
+from server.locks.access import path_of
 from server.news.hub import Hub, News
 from server.rooms.names import RoomName
 
@@ -87,11 +88,6 @@ class ConflictDesk:
 
     def _tell(self, name: RoomName, user_id: int, payload: dict[str, Any]) -> None:
         self._hub.publish(f"workspace:{name.id}", News("conflict", payload, user_id, self._now_ms()))
-
-
-def path_of(name: RoomName) -> str:
-    """What a file is called in its workspace."""
-    return name.canonical.partition("/")[2]
 
 
 def _new(found: Conflict) -> NewConflict:

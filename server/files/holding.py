@@ -16,6 +16,7 @@ from server.files.conflict_finding import Conflict, find_conflicts
 from server.files.text_diff import diff
 from server.files.versions import ROOT, FileState, Versions, WrittenBy
 from server.files.writing import Outcome
+from server.locks.access import path_of
 from server.locks.telling import told
 from server.news.hub import Hub, News
 from server.protocol.closing import CloseCode
@@ -173,18 +174,19 @@ class HeldBack:
                     del waiting[author_id]
                     has_merged = True
         for author_id in waiting:
-            logger.warning("what is held of %s by user %d builds on what never came", name, author_id)
+            logger.warning("what is held of %s by user %d cannot be merged", name, author_id)
         if not await self._held.of(name.canonical):
             self._locked_since_ms.pop(name.canonical, None)
 
     async def _merge(self, name: RoomName, author_id: int, edits: list[HeldEdit]) -> bool:
-        """False if something that they build on is missing."""
+        """False if something that they build on is missing, or they cannot be applied."""
         update = await asyncio.to_thread(merge_updates, [edit.data for edit in edits])
         async with self.rooms.visit(name, may_create=True) as room:
             try:
                 await room.merge(AbsentAuthor(author_id), update)
-            except UpdateIncomplete:
-                return False
+            except (UpdateIncomplete, MalformedUpdate, EngineFailure) as error:
+                logger.warning("%s: what is held of user %d is not merged: %r", name, author_id, error)
+                return False  # it stays held, and keeps nobody else's out
             await self.commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
@@ -223,8 +225,3 @@ def _by_author(edits: list[HeldEdit]) -> dict[int, list[HeldEdit]]:
     for edit in edits:
         found.setdefault(edit.author_id or 0, []).append(edit)
     return found
-
-
-def path_of(name: RoomName) -> str:
-    """What a file is called in its workspace."""
-    return name.canonical.partition("/")[2]
