@@ -25,16 +25,14 @@ from crdt_store.sql import SqlUpdateLog
 from crdt_store.stale_updates import StaleUpdates
 from crdt_store.update_log import DocumentDamaged, UpdateLog
 from server.access.doorkeeper import Doorkeeper
-from server.access.routes import add_access_routes
 from server.access.stores import Stores
+from server.api import add_api, now_ms
 from server.chat.carrying import Carrying
 from server.chat.chats import Chats
 from server.chat.marks import Marks
 from server.chat.receiving import Receiving
 from server.chat.rollover import PATIENCE, Rollover, SegmentSize
-from server.chat.routes import add_chat_routes
 from server.chat.speaking import Speaking
-from server.documents.routes import add_document_routes
 from server.documents.service import Documents
 from server.engine.condenser import Condenser
 from server.engine.watchdog import watch_event_loop
@@ -44,30 +42,21 @@ from server.events.event_texts import EventTexts
 from server.events.handlers import EventHandlers
 from server.events.kept_events import KeptEvents
 from server.events.remembered_answers import RememberedAnswers
-from server.events.routes import add_event_routes
 from server.files.change_news import ChangeNews
 from server.files.holding import HeldBack
 from server.files.json_writing import FileSpeaking
 from server.files.parts import Files
-from server.files.routes import add_file_routes
 from server.files.versions import Versions
-from server.jobs.routes import add_job_routes
 from server.jobs.worker import JobPolicy
-from server.lfs.routes import add_lfs_routes
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
-from server.limits.routes import add_limit_routes
 from server.locks.parts import LockParts
-from server.locks.routes import add_lock_routes
 from server.news.hub import Hub
 from server.notifications.parts import NotificationParts
-from server.notifications.routes import add_notification_routes
 from server.pages import add_pages
 from server.presence.directory import PresenceDirectory
 from server.presence.node_id import node_id
 from server.presence.parts import PresenceParts
-from server.presence.routes import add_presence_routes
-from server.projects.routes import add_project_routes
 from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
 from server.rooms.names import parse_room_name
@@ -145,18 +134,7 @@ def create_app(
         origins = add_web_security(app, settings, gate)
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    add_document_routes(app, settings)
-    add_access_routes(app, settings)
-    add_project_routes(app, settings)
-    add_limit_routes(app, settings)
-    add_event_routes(app)
-    add_chat_routes(app)
-    add_notification_routes(app)
-    add_job_routes(app, _now_ms)
-    add_presence_routes(app, settings)
-    add_file_routes(app, settings)
-    add_lock_routes(app, settings)
-    add_lfs_routes(app)
+    add_api(app, settings)
     add_pages(app, settings)
     with ExitStack() as on_failure:
         marker = RunMarker(settings.data_dir)
@@ -212,7 +190,7 @@ async def _serving(
         node_id=this_node,
         grace_seconds=settings.presence_grace_seconds,
         now_seconds=time.monotonic,
-        now_ms=_now_ms,
+        now_ms=now_ms,
     )
     await presence.begin()
     connections = ConnectionManager(
@@ -227,15 +205,15 @@ async def _serving(
     live_access = LiveAccess(connections, doorkeeper)
     counts = ConnectionCounts(settings)
     hub, messages, beside = Hub(), Messages(database), asyncio.TaskGroup()
-    chats = Chats(database, hub, max_events=settings.max_room_events, now_ms=_now_ms, start=_starter(beside))
-    marks = Marks(chats, messages, hub, _now_ms)
+    chats = Chats(database, hub, max_events=settings.max_room_events, now_ms=now_ms, start=_starter(beside))
+    marks = Marks(chats, messages, hub, now_ms)
     receiving = Receiving(chats, marks, messages, hub)
     notifications = NotificationParts(
         database,
         hub,
         _job_policy(settings),
         by_membership=not settings.grants_are_authority,
-        now_ms=_now_ms,
+        now_ms=now_ms,
         random=random.random,
     )
     locks = LockParts(
@@ -245,7 +223,7 @@ async def _serving(
         node_id=this_node,
         connected=lambda: {each.user_id for each in connections.of_users(None)},
         wake=notifications.worker.wake,
-        now_ms=_now_ms,
+        now_ms=now_ms,
     )
     await locks.service.begin()
     versions = Versions(log)
@@ -255,18 +233,18 @@ async def _serving(
         hub,
         is_heard=hub.is_heard,
         project_of=partial(_project_of, doorkeeper),
-        now_ms=_now_ms,
+        now_ms=now_ms,
     )
     held_back = HeldBack(
         HeldEdits(database, max_bytes=settings.max_held_edits_bytes),
         locks.book,
         hub,
         start=chats.start,
-        now_ms=_now_ms,
+        now_ms=now_ms,
     )
     file_speaking = FileSpeaking(doorkeeper)
     handlers = EventHandlers(
-        message=Speaking(chats, messages, gate, _now_ms).message,
+        message=Speaking(chats, messages, gate, now_ms).message,
         message_delivered=marks.delivered,
         message_read=marks.read,
         file_update=file_speaking.file_update,
@@ -329,7 +307,7 @@ async def _serving(
                 compactor,
                 chats.rules_of,
                 start=chats.start,
-                now_ms=_now_ms,
+                now_ms=now_ms,
                 random_client_id=_random_client_id,
             )
             events = Context(
@@ -347,7 +325,7 @@ async def _serving(
                 presence.world,
                 EventTexts(),
                 time.monotonic,
-                _now_ms,
+                now_ms,
                 _random_client_id,
             )
             files = Files(
@@ -358,7 +336,7 @@ async def _serving(
                 commits,
                 hub,
                 held_back,
-                now_ms=_now_ms,
+                now_ms=now_ms,
                 wake=notifications.worker.wake,
             )
             file_speaking.files = files
@@ -477,10 +455,6 @@ def _job_policy(settings: Settings) -> JobPolicy:
         poll_seconds=settings.job_poll_seconds,
         retry_seconds=settings.job_retry_seconds,
     )
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def _random_client_id() -> int:
