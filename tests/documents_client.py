@@ -58,5 +58,7 @@ class DocumentsClient:
 async def documents_client(url: str, token: str | None, room: str) -> AsyncIterator[DocumentsClient]:
     """For the server at `url` (http://…)."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, trust_env=False, verify=False, timeout=30
+    ) as http:
         yield DocumentsClient(http, room)

@@ -105,7 +105,7 @@ class ServerProcess:
         return self.data_dir / "server.log"
 
     async def _wait_healthy(self, process: Process) -> None:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False) as http:
             while True:
                 if process.returncode is not None:
                     raise ServerError(f"ended with {process.returncode}\n{self.log_tail()}")

@@ -217,7 +217,7 @@ def make_app(clock: Clock | None = None, **options: Any) -> FastAPI:
 async def http_of(app: Any, address: str = "192.0.2.1", **options: Any) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, client=(address, 1), raise_app_exceptions=False)
     options.setdefault("base_url", "http://studio.example")
-    async with httpx.AsyncClient(transport=transport, **options) as http:
+    async with httpx.AsyncClient(verify=False, transport=transport, **options) as http:
         yield http
 
 

@@ -61,5 +61,7 @@ async def file_client(url: str, token: str, path: str = "notes.md") -> AsyncIter
     """For the server at `url` (ws://…)."""
     base = url.replace("ws://", "http://")
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=base, headers=headers, trust_env=False, timeout=30) as http:
+    async with httpx.AsyncClient(
+        base_url=base, headers=headers, trust_env=False, verify=False, timeout=30
+    ) as http:
         yield FileClient(http, path)

@@ -40,7 +40,7 @@ async def test_whatever_happens_all_have_each_message_once_in_one_order(tmp_path
     tokens = token_minter(Settings(data_dir=tmp_path, jwt_secret=SECRET))
     async with (
         running_server(tmp_path, {"COSTUDIO_JWT_SECRET": SECRET}) as server,
-        httpx.AsyncClient(base_url=server.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=server.url, trust_env=False, verify=False) as http,
         chat_driver() as driver,
         anyio.create_task_group() as tasks,
     ):

@@ -41,7 +41,10 @@ class Rest:
 
 async def rest_of(server: RunningServer, stack: AsyncExitStack) -> Rest:
     url = server.url.replace("ws:", "http:")
-    return Rest(server, await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False)))
+    return Rest(
+        server,
+        await stack.enter_async_context(httpx.AsyncClient(base_url=url, trust_env=False, verify=False)),
+    )
 
 
 @pytest.fixture

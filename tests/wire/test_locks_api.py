@@ -65,7 +65,9 @@ class Studio(Town):
 
 async def studio_on(server: RunningServer, stack: AsyncExitStack) -> Studio:
     base_url = server.url.replace("ws://", "http://")
-    http = await stack.enter_async_context(httpx.AsyncClient(base_url=base_url, trust_env=False))
+    http = await stack.enter_async_context(
+        httpx.AsyncClient(base_url=base_url, trust_env=False, verify=False)
+    )
     studio = Studio(server, http)
     studio.server, studio.stack = server, stack
     return studio
