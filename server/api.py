@@ -26,6 +26,7 @@ def add_api(app: FastAPI, settings: Settings) -> None:
     if made is None:
         made = _made[key] = _make(settings)
     app.router.routes.extend(made.router.routes)
+    app.router.responses.update(made.router.responses)
     app.exception_handlers.update(made.exception_handlers)
 
 
