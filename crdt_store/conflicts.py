@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from crdt_store.database import Database
+from crdt_store.effects import Effect
 from crdt_store.notifications_jobs import enqueue_conflict
 from crdt_store.tables import conflicts
 
@@ -57,9 +58,10 @@ class Conflicts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, change: Change, found: Sequence[NewConflict], now_ms: int) -> list[int]:
-        """Keep what was found of one change, once, and have both sides notified; the ids."""
-        return await self._database.write(partial(_add, change=change, found=found, now_ms=now_ms))
+    async def keep(self, effect: Effect) -> None:
+        """Store what comes of `add_conflicts`."""
+        await self._database.write(effect.store)
+        effect.committed()
 
     async def list(
         self, document: str, *, is_open: bool = True, before: int | None = None, limit: int = MAX_LISTED
@@ -80,7 +82,10 @@ class Conflicts:
         )
 
 
-def _add(connection: Connection, change: Change, found: Sequence[NewConflict], now_ms: int) -> list[int]:
+def add_conflicts(
+    connection: Connection, change: Change, found: Sequence[NewConflict], now_ms: int
+) -> tuple[list[int], bool]:
+    """Keep what was found of one change, once, and have both sides notified; the ids, and whether they are new."""
     of_change = (
         select(conflicts.c.id)
         .where(
@@ -90,16 +95,16 @@ def _add(connection: Connection, change: Change, found: Sequence[NewConflict], n
         )
         .order_by(conflicts.c.number)
     )
-    known = list(connection.scalars(of_change))
+    known = list(connection.scalars(of_change)) if found else []
     if known or not found:
-        return known
+        return known, False
     common = {**change._asdict(), "others": json.dumps(list(change.others)), "created_at_ms": now_ms}
     connection.execute(
         insert(conflicts), [{**common, "number": number, **_record(new)} for number, new in enumerate(found)]
     )
     authors = {*change.others, change.author_id}
     enqueue_conflict(connection, change.document, change.path, authors, change.author_id, now_ms)
-    return list(connection.scalars(of_change))
+    return list(connection.scalars(of_change)), True
 
 
 def _record(new: NewConflict) -> dict[str, Any]:

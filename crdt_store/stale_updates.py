@@ -38,9 +38,12 @@ class StaleUpdates:
         self._database = database
         self._max_bytes = max_bytes
 
-    async def add(self, document: str, author_id: int | None, data: bytes, received_at_ms: int) -> None:
-        """Keep an update; the same bytes are kept once. Raises LogUnavailable, TooManyStaleUpdates."""
-        await self._database.write(
+    async def add(self, document: str, author_id: int | None, data: bytes, received_at_ms: int) -> bool:
+        """Keep an update; the same bytes are kept once. False if there never was such a document.
+
+        Raises LogUnavailable, TooManyStaleUpdates.
+        """
+        return await self._database.write(
             partial(
                 _add,
                 document=document,
@@ -79,14 +82,14 @@ def _add(
     data: bytes,
     received_at_ms: int,
     max_bytes: int,
-) -> None:
+) -> bool:
     place = lock_one(connection, document, deleted=True)
     if place is None:
-        return
+        return False
     digest = blake2b(data, digest_size=_DIGEST_BYTES).digest()
     of_document = stale_updates.c.document_id == place.id
     if connection.scalar(select(stale_updates.c.id).where(of_document, stale_updates.c.digest == digest)):
-        return
+        return True
     sizes = select(func.sum(func.length(stale_updates.c.data))).where(of_document)
     kept = connection.scalar(sizes) or 0
     if kept + len(data) > max_bytes:
@@ -107,6 +110,7 @@ def _add(
             "received_at_ms": received_at_ms,
         },
     )
+    return True
 
 
 def _list(connection: Connection, document: str) -> list[StaleUpdate]:

@@ -523,7 +523,12 @@ held_edits = Table(
     Column("data", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
+    Column("locked_at_ms", BigInteger),  # since when; unknown of what an earlier version held
+    Column(
+        "lacked", LargeBinary
+    ),  # a state vector: from where on its author lacked what was there, if it came back
     Index(None, "document", "id"),
+    Index(None, "author_id"),
     sqlite_autoincrement=True,
 )
 

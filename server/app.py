@@ -43,6 +43,7 @@ from server.events.handlers import EventHandlers
 from server.events.kept_events import KeptEvents
 from server.events.remembered_answers import RememberedAnswers
 from server.files.change_news import ChangeNews
+from server.files.check_later import Returns
 from server.files.holding import HeldBack
 from server.files.json_writing import FileSpeaking
 from server.files.parts import Files
@@ -50,6 +51,7 @@ from server.files.versions import Versions
 from server.jobs.worker import JobPolicy
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
+from server.locks.access import is_member_to_write
 from server.locks.parts import LockParts
 from server.news.hub import Hub
 from server.notifications.parts import NotificationParts
@@ -59,7 +61,7 @@ from server.presence.node_id import node_id
 from server.presence.parts import PresenceParts
 from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
-from server.rooms.names import parse_room_name
+from server.rooms.names import RoomName, parse_room_name
 from server.rooms.room_manager import RoomManager
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
@@ -236,12 +238,17 @@ async def _serving(
         now_ms=now_ms,
     )
     held_back = HeldBack(
-        HeldEdits(database, max_bytes=settings.max_held_edits_bytes),
+        HeldEdits(
+            database,
+            max_bytes=settings.max_held_edits_bytes,
+            max_bytes_per_user=settings.max_held_edits_bytes_per_user,
+        ),
         locks.book,
         hub,
         start=chats.start,
         now_ms=now_ms,
     )
+    returns = Returns(now_ms)
     file_speaking = FileSpeaking(doorkeeper)
     handlers = EventHandlers(
         message=Speaking(chats, messages, gate, now_ms).message,
@@ -277,6 +284,7 @@ async def _serving(
                 on_emptied=chats.emptied,
                 on_stale=chats.take_over,
                 holding=held_back,
+                on_return=returns,
                 now_seconds=time.time,
                 is_recovering=marker.ended_badly,
                 memory=MemoryBudget(
@@ -336,7 +344,13 @@ async def _serving(
                 commits,
                 hub,
                 held_back,
+                stale_updates,
+                returns,
+                _job_policy(settings),
+                may_write=partial(_may_write, settings, doorkeeper),
+                live_seconds=settings.conflict_after_seconds,
                 now_ms=now_ms,
+                random=random.random,
                 wake=notifications.worker.wake,
             )
             file_speaking.files = files
@@ -348,6 +362,7 @@ async def _serving(
             tasks.start_soon(presence.run)
             tasks.start_soon(locks.service.run)
             tasks.start_soon(file_news.run)
+            tasks.start_soon(files.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
                 rooms,
@@ -404,6 +419,10 @@ def _starter(group: asyncio.TaskGroup) -> Callable[[Coroutine[Any, Any, None]], 
             logger.exception("a task failed")
 
     return lambda task: group.create_task(run(task))
+
+
+async def _may_write(settings: Settings, doorkeeper: Doorkeeper, name: RoomName, user_id: int) -> bool:
+    return settings.grants_are_authority or await is_member_to_write(doorkeeper, user_id, name)
 
 
 async def _project_of(doorkeeper: Doorkeeper, workspace_id: int) -> int | None:

@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         64 * MiB,
         description="what others write to a locked document is kept up to this much until the lock ends",
     )
+    max_held_edits_bytes_per_user: PositiveInt = Field(
+        256 * MiB, description="the same of one user, in all locked documents together"
+    )
+    conflict_after_seconds: float = Field(
+        5.0, ge=0, description="edits that cross within this are typing together, and no conflict"
+    )
     max_locks_per_user: PositiveInt = Field(5_000, description="locks held and waited for at once")
     max_lease_seconds: PositiveSeconds = Field(
         86_400, description="longest time that a lease may be asked for"

@@ -117,6 +117,7 @@ class Documents:
             )
             now_ms = int(self._now_seconds() * 1000)
             row = Row(key, user_id, (), (Update(plan.content, now_ms),), head.epoch)
+            self._check_unlocked(name, user_id)  # it may have become so meanwhile
             if await self._log.exists(key):
                 await self._compactor.compact(key)
             elif head.epoch == 1:  # it never was
@@ -130,6 +131,7 @@ class Documents:
         await self._must_exist(name)
         async with self._rooms.vacate(name):
             held = (await load_document(self._log, name.canonical)).document.contents.state
+            self._check_unlocked(name, user_id)  # it may have become so meanwhile
             await self._log.delete(name.canonical, client_ids=held)
 
     async def quarantined(self, name: RoomName) -> list[Quarantined]:
@@ -158,7 +160,7 @@ class Documents:
             if head.epoch != room.epoch or room.is_busy:
                 raise RoomBusy
             content = room.document.encode_since(_EMPTY_STATE_VECTOR)
-            update = await asyncio.to_thread(_in_current_names, data, head.retired, content)
+            update = await asyncio.to_thread(in_current_names, data, head.retired, content)
             await room.merge(AbsentAuthor(stale.author_id or user_id), update)
             await self._commits.drain()
             if room.journal.failure is not None:
@@ -233,7 +235,7 @@ def _plan_restore(
     return _Restore(rename_clients(content, names), dict(renamed))
 
 
-def _in_current_names(data: bytes, retired: Mapping[int, int | None], content: bytes) -> bytes:
+def in_current_names(data: bytes, retired: Mapping[int, int | None], content: bytes) -> bytes:
     """A stale update under the ids that stand for its own now. Raises UpdateContradicts."""
     update = rename_clients(data, _current_names(retired))
     if contradicted(update, content):

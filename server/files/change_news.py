@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 from crdt_store.update_log import UpdateLog
 from server.files.change_tracking import AuthorChange, changes_by_author
-from server.files.version import Version, digest_of
-from server.files.versions import FileState, UnknownVersion, Versions, WrittenBy
+from server.files.version import Version
+from server.files.versions import FileState, UnknownVersion, Versions, WrittenBy, updates_of
 from server.news.hub import Hub, News
 from server.rooms.room_manager import NoSuchRoom
 
@@ -101,11 +101,7 @@ class ChangeNews:
         head = await self._log.head(document)
         newest: list[WrittenBy] = []
         async for stored in self._log.read(document, after=max(head.last_seq - updates - 1, 0)):
-            row = stored.row
-            newest += [
-                WrittenBy(each.data, row.author_id, Version(row.epoch, stored.seq, digest_of(each.data)))
-                for each in row.updates
-            ]
+            newest += updates_of(stored)
         if len(newest) <= updates:
             return FileState(Version(head.epoch, 0), (), b"", "") if newest else None
         return await self._versions.at(document, newest[-updates - 1].version)

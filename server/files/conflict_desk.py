@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from crdt_store.conflicts import Change, Conflicts, NewConflict, StoredConflict
+from crdt_store.conflict_checks import ConflictCheck, discard_check
+from crdt_store.conflicts import Change, Conflicts, NewConflict, StoredConflict, add_conflicts
+from crdt_store.effects import Connection
 from server.files.conflict_finding import Conflict
 from server.files.edits import Edit
 from server.files.regions import Region, find
@@ -13,7 +16,7 @@ from server.files.versions import FileState, Versions
 from server.files.writing import FileWriter, Outcome
 from server.locks.access import path_of
 from server.news.hub import Hub, News
-from server.rooms.names import RoomName
+from server.rooms.names import RoomName, parse_room_name
 
 YOURS, THEIRS, MERGED = "yours", "theirs", "merged"
 """What a conflict may be resolved by."""
@@ -42,20 +45,27 @@ class ConflictDesk:
         self._now_ms = now_ms
         self._wake = wake
 
-    async def keep(self, name: RoomName, user_id: int, outcome: Outcome) -> list[int]:
+    async def keep(self, outcome: Outcome) -> Sequence[int]:
         """Keep the conflicts of a change, and tell the workspace; their ids."""
-        if not outcome.conflicts:
-            return []
-        others = sorted({user for conflict in outcome.conflicts for user in conflict.others})
-        change = Change(
-            name.canonical, outcome.state.version.epoch, outcome.write_id, path_of(name), user_id, others
-        )
-        now_ms = self._now_ms()
-        ids = await self._conflicts.add(change, [_new(each) for each in outcome.conflicts], now_ms)
+        if outcome.check is None or not (outcome.conflicts or outcome.is_asked):
+            return ()
+        keeping = self.keeping(outcome.check, outcome.conflicts)
+        await self._conflicts.keep(keeping)
+        return keeping.ids
+
+    def keeping(self, check: ConflictCheck, found: Sequence[Conflict]) -> "Keeping":
+        """The same as an effect, which also has the change looked at no more."""
+        return Keeping(check, found, self._now_ms(), self._kept)
+
+    def _kept(self, change: Change, ids: Sequence[int]) -> None:
         self._wake()
-        payload = {"path": change.path, "conflict_ids": ids, "authors": sorted({user_id, *others})}
-        self._tell(name, user_id, payload)
-        return ids
+        payload = {
+            "path": change.path,
+            "conflict_ids": ids,
+            "authors": sorted({change.author_id, *change.others}),
+        }
+        name = parse_room_name(change.document, plain_names_workspace_id=None)
+        self._tell(name, change.author_id, payload)
 
     async def list(
         self, name: RoomName, *, is_open: bool, before: int | None, limit: int
@@ -90,11 +100,38 @@ class ConflictDesk:
         self._hub.publish(f"workspace:{name.id}", News("conflict", payload, user_id, self._now_ms()))
 
 
+@dataclass(eq=False)
+class Keeping:
+    """An `Effect`: what was found of a change, once. `ids`: of the conflicts, once it is stored."""
+
+    check: ConflictCheck
+    found: Sequence[Conflict]
+    now_ms: int
+    on_kept: Callable[[Change, Sequence[int]], None]
+    ids: Sequence[int] = ()
+
+    def store(self, connection: Connection) -> None:
+        self.ids, self._is_new = add_conflicts(
+            connection, self._change(), [_new(each) for each in self.found], self.now_ms
+        )
+        discard_check(connection, self.check)
+
+    def committed(self) -> None:
+        if self._is_new:
+            self.on_kept(self._change(), self.ids)
+
+    def _change(self) -> Change:
+        check = self.check
+        name = parse_room_name(check.document, plain_names_workspace_id=None)
+        others = sorted({user for conflict in self.found for user in conflict.others})
+        return Change(check.document, check.epoch, check.write_id, path_of(name), check.author_id, others)
+
+
 def _new(found: Conflict) -> NewConflict:
     region = found.region
     return NewConflict(region.after, region.before, found.base, found.yours, found.theirs, found.merged)
 
 
 def _replacing(state: FileState, conflict: NewConflict, text: str) -> list[Edit]:
-    there = find(state, (), Region(conflict.after, conflict.before))
+    [there] = find(state, (), [Region(conflict.after, conflict.before)])
     return [] if there.said == text else [Edit(there.start, there.end, text)]

@@ -27,11 +27,11 @@ class Conflict(NamedTuple):
 
 
 def find_conflicts(
-    base: FileState, edits: Sequence[Edit], others: Sequence[WrittenBy], mine: bytes
+    base: FileState, edits: Sequence[Edit], others: Sequence[WrittenBy], mine: Sequence[bytes]
 ) -> list[Conflict]:
     """Of these edits of the base, written as `mine`, with what others wrote before that was stored.
 
-    Takes time by the document's size, and by conflict. Raises EngineFailure.
+    Takes time by the document's size. Raises EngineFailure.
     """
     theirs = base.with_updates([each.data for each in others]).text(ROOT)
     ranges = both_touch(touched(base.text, edits), touched(base.text, diff(base.text, theirs)))
@@ -44,8 +44,9 @@ def find_conflicts(
     before = [each.data for each in others]
     authors = tuple(sorted({each.author_id for each in others if each.author_id is not None}))
     found: list[Conflict] = []
-    for region, (start, end) in zip(regions_of(base, spans), spans, strict=True):
-        ours, theirs_here, both = (find(base, more, region) for more in ([mine], before, [*before, mine]))
+    regions = regions_of(base, spans)
+    sides = (find(base, more, regions) for more in (mine, before, [*before, *mine]))
+    for region, (start, end), ours, theirs_here, both in zip(regions, spans, *sides, strict=True):
         if not ours.said == theirs_here.said == both.said:
             said = base.text[start:end], ours.said, theirs_here.said, both.said
             found.append(Conflict(region, _lines_of(both), *said, authors))

@@ -59,7 +59,7 @@ class FileSpeaking:
     async def _write(self, user_id: int, file: RoomName, version: Version, edits_of: EditsOf) -> Answer:
         try:
             outcome = await self.files.writer.write(file, user_id, version, edits_of)
-            conflict_ids = await self.files.desk.keep(file, user_id, outcome)
+            conflict_ids = await self.files.desk.keep(outcome)
         except tuple(_CODES) as error:
             raise EventError(_CODES[type(error)], str(error)) from error
         return {"room": file.canonical} | WrittenModel.of(outcome, conflict_ids).model_dump()

@@ -1,5 +1,6 @@
 """What the routes of files take and answer."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -86,7 +87,7 @@ class WrittenModel(BaseModel):
     conflicts: list[FoundConflictModel]
 
     @classmethod
-    def of(cls, outcome: Outcome, conflict_ids: list[int]) -> Self:
+    def of(cls, outcome: Outcome, conflict_ids: Sequence[int]) -> Self:
         found = zip(conflict_ids, outcome.conflicts, strict=True)
         conflicts = [FoundConflictModel.of(conflict_id, conflict) for conflict_id, conflict in found]
         return cls(version=str(outcome.state.version), merged=outcome.is_merged, conflicts=conflicts)

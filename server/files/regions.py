@@ -5,7 +5,9 @@ the text of then would have: the engine puts them where they belong. Its own pos
 turns, where a text is in several pieces.
 """
 
+import re
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import NamedTuple
 
 from server.engine.marks import write_marks
@@ -13,9 +15,6 @@ from server.engine.text_edits import write_edits
 from server.files.offsets import to_utf8
 from server.files.versions import ROOT, FileState
 from server.protocol.structs import Id, read_structs
-
-_START, _END = "\ue0f0costudio<", ">costudio\ue0f0"
-"""Nobody's file has these."""
 
 _PROBE_ID = 2**53 - 2
 
@@ -56,15 +55,31 @@ class Span(NamedTuple):
         return self.text[self.start : self.end]
 
 
-def find(state: FileState, more: Sequence[bytes], region: Region) -> Span:
-    """Where the region is in the file with these updates too. Takes time by its size. Raises EngineFailure."""
-    marks = write_marks(
-        state.with_updates(more).contents.state,
-        [] if region.after is None else [(region.after, _START)],
-        [] if region.before is None else [(region.before, _END)],
-    )
-    text = state.with_updates([*more, marks]).text(ROOT)
-    start = text.find(_START) if region.after is not None else 0
-    text = text.replace(_START, "", 1)
-    end = text.find(_END) if region.before is not None else len(text)
-    return Span(text.replace(_END, "", 1), start, max(start, end))
+def find(state: FileState, more: Sequence[bytes], regions: Sequence[Region]) -> list[Span]:
+    """Where the regions are in the file with these updates too. Takes time by its size. Raises EngineFailure."""
+    content = state.with_updates(more).contents.state
+    key = f"\ue0f0{_digest([*state.content, *more])}"  # nobody's text can have it
+    behind = [(each.after, f"{key}<{nth};") for nth, each in enumerate(regions) if each.after is not None]
+    before = [(each.before, f"{key}>{nth};") for nth, each in enumerate(regions) if each.before is not None]
+    text = state.with_updates([*more, write_marks(content, behind, before)]).text(ROOT)
+    pieces: list[str] = []
+    found: dict[tuple[str, int], int] = {}
+    length = done = 0
+    for mark in re.finditer(f"{key}([<>])([0-9]+);", text):
+        pieces.append(text[done : mark.start()])
+        length += mark.start() - done
+        done = mark.end()
+        found[mark[1], int(mark[2])] = length
+    clean = "".join((*pieces, text[done:]))
+    spans = []
+    for nth in range(len(regions)):
+        start = found.get(("<", nth), 0)
+        spans.append(Span(clean, start, max(start, found.get((">", nth), len(clean)))))
+    return spans
+
+
+def _digest(updates: Sequence[bytes]) -> str:
+    digest = blake2b(digest_size=8)
+    for update in updates:
+        digest.update(update)
+    return digest.hexdigest()

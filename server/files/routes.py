@@ -102,7 +102,7 @@ def _add_content_routes(router: APIRouter, settings: Settings) -> None:
             outcome = await files.create(room, user_id, text)
         else:
             outcome = await files.writer.write(room, user_id, version, lambda base: diff(base, text))
-        return await _answer(files, writer, outcome, response)
+        return await _answer(files, outcome, response)
 
     @router.patch(f"{_FILE}/content")
     async def edit(
@@ -120,7 +120,7 @@ def _add_content_routes(router: APIRouter, settings: Settings) -> None:
         outcome = await files.writer.write(
             writer.room, writer.identity.user_id, version, lambda base: edits_of(base, asked, unit)
         )
-        return await _answer(files, writer, outcome, response)
+        return await _answer(files, outcome, response)
 
 
 def _add_conflict_routes(router: APIRouter, settings: Settings) -> None:
@@ -151,8 +151,8 @@ def _add_conflict_routes(router: APIRouter, settings: Settings) -> None:
         return VersionModel(version=str(version))
 
 
-async def _answer(files: Files, writer: Access, outcome: Outcome, response: Response) -> WrittenModel:
-    conflict_ids = await files.desk.keep(writer.room, writer.identity.user_id, outcome)
+async def _answer(files: Files, outcome: Outcome, response: Response) -> WrittenModel:
+    conflict_ids = await files.desk.keep(outcome)
     response.headers["ETag"] = outcome.state.version.etag
     return WrittenModel.of(outcome, conflict_ids)
 

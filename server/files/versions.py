@@ -6,7 +6,7 @@ at hand nor newer than the snapshot is replayed from the history.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ ROOT = "content"
 
 _MAX_KEPT_BYTES = 64 * 2**20
 _MAX_BUILT_AT_ONCE = 4
+_FEW_ROWS = 64
 
 
 class UnknownVersion(Exception):
@@ -30,11 +31,12 @@ class UnknownVersion(Exception):
 
 
 class WrittenBy(NamedTuple):
-    """An update, who wrote it, and the version that it ends."""
+    """An update, who wrote it, the version that it ends, and when it came."""
 
     data: bytes
     author_id: int | None
     version: Version
+    received_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Versions:
         async for stored in self._log.read(name, after=max(after, 0)):
             if stored.row.epoch != version.epoch:
                 return None
-            for each in _updates_of(stored):
+            for each in updates_of(stored):
                 if is_found:
                     written.append(each)
                 elif each.version.last == version.last:
@@ -124,15 +126,25 @@ class Versions:
 
     async def as_of(self, name: str, at_ms: int) -> Version | None:
         """The version that the file had at that time, ms since 1970; None: there was nothing of it."""
-        epoch, found = (await self._log.head(name)).epoch, None
-        async for stored in self._log.read(name):
-            if stored.row.epoch != epoch:
-                return None
-            for update, each in zip(stored.row.updates, _updates_of(stored), strict=True):
-                if update.received_at_ms > at_ms:
-                    return found
-                found = each.version
-        return found
+        async for written, is_whole in self.backwards(name):
+            before = [each.version for each in written if each.received_at_ms <= at_ms]
+            if before or is_whole:
+                return before[-1] if before else None
+        return None
+
+    async def backwards(self, name: str) -> AsyncIterator[tuple[list[WrittenBy], bool]]:
+        """What was written last, in order, again and again with more before it; whether it is all of this epoch."""
+        head, rows = await self._log.head(name), _FEW_ROWS
+        while True:
+            after = max(head.last_seq - rows, 0)
+            written: list[WrittenBy] = []
+            async for stored in self._log.read(name, after=after):
+                if stored.row.epoch == head.epoch:
+                    written += updates_of(stored)
+            yield written, after == 0
+            if after == 0:
+                return
+            rows *= 4
 
     def keep(self, name: str, state: FileState) -> None:
         """Have it at hand for a while."""
@@ -159,7 +171,7 @@ class Versions:
             rows = [stored async for stored in self._log.read(name, after=max(gathered.reached - 1, 0))]
         if not rows or faults or rows[-1].row.epoch != epoch:
             return Version(epoch, gathered.reached)
-        return _updates_of(rows[-1])[-1].version
+        return updates_of(rows[-1])[-1].version
 
     async def _replay(self, name: str, version: Version) -> FileState:
         head = await self._log.head(name)
@@ -194,10 +206,16 @@ class Versions:
         return state
 
 
-def _updates_of(stored: StoredRow) -> list[WrittenBy]:
+def updates_of(stored: StoredRow) -> list[WrittenBy]:
+    """What a row of the log holds."""
     row = stored.row
     return [
-        WrittenBy(update.data, row.author_id, Version(row.epoch, stored.seq, digest_of(update.data)))
+        WrittenBy(
+            update.data,
+            row.author_id,
+            Version(row.epoch, stored.seq, digest_of(update.data)),
+            update.received_at_ms,
+        )
         for update in row.updates
     ]
 

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+from crdt_store.conflict_checks import ConflictCheck
 from crdt_store.group_commit import GroupCommit
 from server.documents.absent_author import AbsentAuthor
 from server.documents.service import Locked, LockOn
 from server.engine.text_edits import write_edits
+from server.files.check_later import CheckLater
 from server.files.conflict_finding import Conflict, find_conflicts
 from server.files.edits import Edit, apply_edits
 from server.files.offsets import to_utf8
-from server.files.version import Version
+from server.files.version import Version, digest_of
 from server.files.versions import ROOT, FileState, UnknownVersion, Versions, WrittenBy
 from server.protocol.update_shape import check_update
 from server.protocol.varint import buf, var_uint
@@ -27,6 +29,10 @@ _BUSY_SECONDS = 10.0
 """So long a change waits for others that are on their way in."""
 
 _CLIENT_ID_BITS = 53
+_MAX_ATTEMPTS = 8
+
+_ANSWER_MS = 5_000
+"""So long whoever has made the change looks for conflicts itself, to answer with them; then others do."""
 
 EditsOf = Callable[[str], Sequence[Edit]]
 """The text of a version -> what is to be changed in it. Runs in a thread; what it raises is passed on."""
@@ -41,22 +47,53 @@ class FileExists(Exception):
 
 
 class Outcome(NamedTuple):
-    """`state`: the file with the change. `is_merged`: others' changes are in it too. `write_id` names the change."""
+    """`state`: the file with the change. `is_merged`: others' changes are in it too.
+
+    `check`: the change itself, if it was one. `is_asked`: somebody will look at it, unless its conflicts are kept.
+    """
 
     state: FileState
     is_merged: bool
     conflicts: Sequence[Conflict]
-    write_id: int
+    check: ConflictCheck | None = None
+    is_asked: bool = False
+
+
+class _Change(NamedTuple):
+    """`edits` of what `base` says, under a client id of its own."""
+
+    name: RoomName
+    user_id: int
+    base: FileState
+    edits: Sequence[Edit]
+    client_id: int
+    update: bytes
+
+    @property
+    def check(self) -> ConflictCheck:
+        """Whether anybody has changed the same."""
+        base, digest = self.base.version, digest_of(self.update)
+        return ConflictCheck(
+            self.name.canonical, base.epoch, self.user_id, digest, self.client_id, version=str(base)
+        )
 
 
 class FileWriter:
     """Every method raises LogUnavailable, RoomUnavailable, RoomBusy, Locked, FileFull, EngineFailure."""
 
-    def __init__(self, versions: Versions, rooms: RoomManager, commits: GroupCommit, lock_on: LockOn) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        rooms: RoomManager,
+        commits: GroupCommit,
+        lock_on: LockOn,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._lock_on = lock_on
         self._versions = versions
         self._rooms = rooms
         self._commits = commits
+        self._now_ms = now_ms
 
     async def write(self, name: RoomName, user_id: int, version: Version, edits_of: EditsOf) -> Outcome:
         """Change the file as it was at that version, and merge that into what it is now; returns once it is saved.
@@ -66,60 +103,73 @@ class FileWriter:
         base = await self._versions.at(name.canonical, version)
         edits = await asyncio.to_thread(edits_of, base.text)
         if not edits:
-            return Outcome(base, False, (), 0)
-        client_id = _client_id(name, user_id, version, edits)
-        update = await asyncio.to_thread(_update, base, edits, client_id)
-        await self._merge(name, user_id, version.epoch, update, client_id, creates=False)
-        return await self._outcome(name, base, edits, client_id)
+            return Outcome(base, False, ())
+        return await self._make(name, user_id, base, edits, creates=False)
 
     async def create(self, name: RoomName, user_id: int, epoch: int, text: str) -> Outcome:
         """Make a file that says this. `epoch`: of the document, as the log has it. Raises FileExists."""
-        nothing, edit = FileState(Version(epoch, 0), (), b"", ""), Edit(0, 0, text)
-        client_id = _client_id(name, user_id, nothing.version, [edit])
-        update = await asyncio.to_thread(_creation, text, client_id)
-        await self._merge(name, user_id, epoch, update, client_id, creates=True)
-        return await self._outcome(name, nothing, [edit], client_id)
+        nothing = FileState(Version(epoch, 0), (), b"", "")
+        return await self._make(name, user_id, nothing, [Edit(0, 0, text)], creates=True)
 
-    async def _outcome(
-        self, name: RoomName, base: FileState, edits: Sequence[Edit], client_id: int
+    async def _make(
+        self, name: RoomName, user_id: int, base: FileState, edits: Sequence[Edit], *, creates: bool
     ) -> Outcome:
+        for attempt in range(_MAX_ATTEMPTS):
+            client_id = _client_id(name, user_id, base.version, edits, attempt)
+            update = await asyncio.to_thread(_creation if creates else _update, base, edits, client_id)
+            change = _Change(name, user_id, base, edits, client_id, update)
+            check = CheckLater(
+                change.check, self._now_ms() + _ANSWER_MS, None if creates else base.version.seq
+            )
+            if await self._merge(change, check, creates=creates):
+                return await self._outcome(change, check)
+        raise RoomBusy
+
+    async def _outcome(self, change: _Change, check: CheckLater) -> Outcome:
         """Of a change that was saved."""
-        written = await self._versions.written_since(name.canonical, base.version)
-        index = _index_of(client_id, written or ())
+        name, base = change.name.canonical, change.base
+        written = await self._versions.written_since(name, base.version)
+        index = _index_of(change.client_id, written or ())
         if written is None or index is None:
             raise UnknownVersion(f"{name} was replaced meanwhile")
         others, mine = written[:index], written[index]
         state = await asyncio.to_thread(base.after, [*others, mine])
-        self._versions.keep(name.canonical, state)
+        self._versions.keep(name, state)
         if not others:
-            return Outcome(state, False, (), client_id)
-        conflicts = await asyncio.to_thread(find_conflicts, base, edits, others, mine.data)
-        is_merged = state.text != apply_edits(base.text, edits)
-        return Outcome(state, is_merged, conflicts, client_id)
+            return Outcome(state, False, (), change.check, check.is_asked)
+        conflicts = await asyncio.to_thread(find_conflicts, base, change.edits, others, [mine.data])
+        is_merged = state.text != apply_edits(base.text, change.edits)
+        return Outcome(state, is_merged, conflicts, change.check, check.is_asked)
 
-    async def _merge(
-        self, name: RoomName, user_id: int, epoch: int, update: bytes, client_id: int, *, creates: bool
-    ) -> None:
-        """Returns once it is committed. Raises Locked."""
-        holder = self._lock_on(name, user_id)
-        if holder is not None:
-            raise Locked(f"{name} is locked by {holder}")
+    async def _merge(self, change: _Change, check: CheckLater, *, creates: bool) -> bool:
+        """Returns once it is committed. False: somebody else writes under this client id. Raises Locked."""
+        name, user_id, update = change.name, change.user_id, change.update
+        self._check_unlocked(name, user_id)
         async with self._rooms.visit(name, may_create=creates) as room:
             await _wait_until_free(room, update)
-            if room.epoch != epoch:
+            self._check_unlocked(name, user_id)  # it may have become so meanwhile
+            if room.epoch != change.base.version.epoch:
                 raise UnknownVersion(f"{name} was replaced or deleted since that version")
             held = room.document.contents.state
-            if client_id not in held:  # else it was asked before
+            if change.client_id not in held:
                 if creates and held:
                     raise FileExists(f"{name} exists")
                 if room.full_reason is not None:
                     raise FileFull(room.full_reason)
-                await room.merge(AbsentAuthor(user_id), update)
+                await room.merge(AbsentAuthor(user_id), update, is_reply=False, effects_of=lambda _: [check])
+            elif room.authors.get(change.client_id) != user_id:
+                return False  # else it was asked before
             await self._commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
             if room.is_over or await room.would_change(update):
                 raise RoomBusy
+        return True
+
+    def _check_unlocked(self, name: RoomName, user_id: int) -> None:
+        holder = self._lock_on(name, user_id)
+        if holder is not None:
+            raise Locked(f"{name} is locked by {holder}")
 
 
 async def _wait_until_free(room: Room, update: bytes) -> None:
@@ -132,8 +182,8 @@ async def _wait_until_free(room: Room, update: bytes) -> None:
         raise RoomBusy from error
 
 
-def _client_id(name: RoomName, user_id: int, version: Version, edits: Sequence[Edit]) -> int:
-    digest = blake2b(f"{name}\n{user_id}\n{version}\n".encode(), digest_size=8)
+def _client_id(name: RoomName, user_id: int, version: Version, edits: Sequence[Edit], attempt: int) -> int:
+    digest = blake2b(f"{name}\n{user_id}\n{version}\n{attempt}\n".encode(), digest_size=8)
     for start, end, text in edits:
         digest.update(f"{start} {end} {len(text)} {text}".encode())
     return int.from_bytes(digest.digest()) >> (64 - _CLIENT_ID_BITS)
@@ -145,8 +195,9 @@ def _update(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
     return write_edits(base.content, ROOT, in_bytes, client_id)
 
 
-def _creation(text: str, client_id: int) -> bytes:
+def _creation(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
     """A document that says this; one that says nothing is made by something that is deleted."""
+    text = apply_edits(base.text, edits)
     if text:
         return write_edits((), ROOT, [(0, 0, text)], client_id)
     client = var_uint(client_id)

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from crdt_store.effects import Connection, Effect
@@ -24,6 +25,9 @@ Handler = Callable[[Sequence[Job]], Effect]
 Called in that transaction, on a database's thread, and again if it is run again. What the effect's `store` raises
 fails these jobs; `committed` is called on the event loop.
 """
+
+LongHandler = Callable[[Job], Awaitable[Effect]]
+"""The same of one job that takes long: called on the event loop, before the transaction. What it raises fails it."""
 
 
 class JobPolicy(NamedTuple):
@@ -50,9 +54,13 @@ class Worker:
         name: str,
         now_ms: Callable[[], int],
         random: Callable[[], float],
+        long_handlers: Mapping[str, LongHandler] = {},
     ) -> None:
+        """A worker with `long_handlers` claims one job at a time."""
         self._jobs = jobs
         self._handlers = handlers
+        self._long_handlers = long_handlers
+        self._kinds = {*handlers, *long_handlers}
         self._policy = policy
         self._name = name
         self._now_ms = now_ms
@@ -82,13 +90,13 @@ class Worker:
 
     async def work_off(self) -> None:
         """Do all that is due. Raises LogUnavailable."""
-        while await self._jobs.are_due(self._handlers, self._now_ms()):
+        while await self._jobs.are_due(self._kinds, self._now_ms()):
             claimed = await self._jobs.claim(
-                self._handlers,
+                self._kinds,
                 by=self._name,
                 now_ms=self._now_ms(),
                 lease_ms=int(self._policy.lease_seconds * 1000),
-                limit=_MAX_CLAIMED,
+                limit=1 if self._long_handlers else _MAX_CLAIMED,
                 max_attempts=self._policy.attempts,
             )
             of_kind: dict[str, list[Job]] = {}
@@ -100,7 +108,9 @@ class Worker:
     async def _do(self, some: Sequence[Job]) -> None:
         """All at once; if that fails each by itself, so that one that cannot be done keeps no other from it."""
         try:
-            effect = await self._jobs.finish(some, by=self._name, effect=self._store)
+            prepared = await self._prepare(some[0]) if len(some) == 1 else None
+            store = partial(self._store, prepared=prepared)
+            effect = await self._jobs.finish(some, by=self._name, effect=store)
         except Unconfirmed as error:  # if it is not stored, they are claimed again when the lease has ended
             logger.warning("nobody knows whether %s jobs are done: %s", len(some), error)
         except Exception as error:  # noqa: BLE001 - said in the log, and stored
@@ -113,11 +123,16 @@ class Worker:
             if effect is not None:
                 effect.committed()
 
-    def _store(self, connection: Connection, mine: Sequence[Job]) -> Effect | None:
+    async def _prepare(self, job: Job) -> Effect | None:
+        """None: it is one that does not take long."""
+        handler = self._long_handlers.get(job.kind)
+        return None if handler is None else await handler(job)
+
+    def _store(self, connection: Connection, mine: Sequence[Job], prepared: Effect | None) -> Effect | None:
         """None: all of them have been claimed by others meanwhile."""
         if not mine:
             return None
-        effect = self._handlers[mine[0].kind](mine)
+        effect = self._handlers[mine[0].kind](mine) if prepared is None else prepared
         effect.store(connection)
         return effect
 

@@ -59,6 +59,12 @@ LIMITS = (
         "what others write to a locked document, until the lock ends",
         "no more is kept",
     ),
+    Limit(
+        "max_held_edits_bytes_per_user",
+        "bytes",
+        "what a user writes to locked documents, until the locks end",
+        "no more is kept",
+    ),
     Limit("max_locks_per_user", "locks", "a user, held and waited for", _429),
     Limit("max_lease_seconds", "seconds", "a lease of a lock", "HTTP 422"),
     Limit("max_outbox_bytes", "bytes", "what a client leaves unread", "one diff when it has caught up"),

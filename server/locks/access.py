@@ -50,8 +50,20 @@ def no_such_lock(lock_id: int) -> ApiError:
 
 async def is_able_to_hold(door: Doorkeeper, user_id: int, lock: Lock) -> bool:
     """Whether memberships let the user lock this. Raises LogUnavailable."""
-    unlimited = Principal("", "", "", expires_at_seconds=0, grants=None)
-    return await may(door, Identity(user_id, unlimited), lock, Action.LOCK)
+    return await may(door, _anybody(user_id), lock, Action.LOCK)
+
+
+async def is_member_to_write(door: Doorkeeper, user_id: int, room: RoomName) -> bool:
+    """Whether memberships let somebody write who is not there; True outside of projects. Raises LogUnavailable."""
+    place = await door.place_of(room)
+    if place.project_id is None and not place.is_deleted:
+        return True
+    return Grant(await door.role_in(_anybody(user_id), room)).allows(Action.WRITE)
+
+
+def _anybody(user_id: int) -> Identity:
+    """The user, with a token that limits nothing."""
+    return Identity(user_id, Principal("", "", "", expires_at_seconds=0, grants=None))
 
 
 async def taken_error(door: Doorkeeper, identity: Identity, taken: LockTaken) -> ApiError:

@@ -6,6 +6,7 @@ from server.protocol.merge_updates import merge_updates
 from server.rooms.gate import Verdict
 from server.rooms.member import Member
 from server.rooms.names import RoomName
+from server.rooms.unseen import Lacked
 
 if TYPE_CHECKING:
     from server.rooms.room import Room
@@ -17,8 +18,8 @@ class Holding(Protocol):
     def blocks(self, name: RoomName, user_id: int) -> bool:
         """Whether somebody else has locked it."""
 
-    def keep(self, room: "Room", member: Member, update: bytes) -> None:
-        """Keep what a member brings, outside of the document."""
+    def keep(self, room: "Room", member: Member, update: bytes, lacked: Lacked | None) -> None:
+        """Keep what a member brings, outside of the document; `lacked`: what it had not seen, if it comes back."""
 
 
 class NoLocks:
@@ -27,7 +28,7 @@ class NoLocks:
     def blocks(self, name: RoomName, user_id: int) -> bool:
         return False
 
-    def keep(self, room: "Room", member: Member, update: bytes) -> None: ...
+    def keep(self, room: "Room", member: Member, update: bytes, lacked: Lacked | None) -> None: ...
 
 
 NO_LOCKS = NoLocks()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Protocol, TypeVar
@@ -19,6 +19,7 @@ from anyio.abc import TaskStatus
 from pycrdt import Channel
 from pycrdt.websocket import YRoom
 
+from crdt_store.effects import Effect
 from crdt_store.group_commit import GroupCommit
 from server.engine.document import Document, EngineFailure, MustRebuild, write_state_vector
 from server.protocol.closing import CloseCode
@@ -53,8 +54,12 @@ from server.rooms.roster import Roster
 from server.rooms.rules import Law, Ruling, Written
 from server.rooms.standstill import Standstill
 from server.rooms.threshold import Threshold
+from server.rooms.unseen import Lacked, OnReturn, Unseen, no_effects
 
 T = TypeVar("T")
+EffectsOf = Callable[[bytes], Sequence[Effect]]
+"""An update, as it was taken in -> what is to be stored with it."""
+
 logger = logging.getLogger(__name__)
 
 _CLOSED = "the room was closed"
@@ -113,6 +118,7 @@ class Room(YRoom):
         is_full: Callable[[], bool],
         now_seconds: Callable[[], float],
         holding: Holding = NO_LOCKS,
+        on_return: OnReturn = no_effects,
     ) -> None:
         # The base class' own parts are not made: they would cost 8 KB a room.
         self.ydoc = loaded.document.ydoc
@@ -164,6 +170,8 @@ class Room(YRoom):
             self._held, self._standstill, partial(self._take_in, is_reply=False, was_held=True)
         )
         self._resync_asked: set[Member] = set()
+        self._unseen = Unseen(lambda: self.document.contents.state)
+        self._on_return = on_return
         self._owner = owner
         self._holding = holding
         self._limits = limits
@@ -180,6 +188,7 @@ class Room(YRoom):
         if self._is_over:
             member.close(CloseCode.SERVICE_RESTART, _CLOSED)
             return
+        self._unseen.came(member)
         if self._standstill.is_on:
             member.pause()
             self._arriving.add(member)
@@ -229,6 +238,7 @@ class Room(YRoom):
 
     def leave(self, member: Member) -> None:
         """Take leave on the member's behalf, and keep nothing of it."""
+        self._unseen.forget(member)
         if member in self._arriving:
             self._arriving.discard(member)
         elif not (self._threshold.remove(member) or self.members.remove(member)):
@@ -301,6 +311,7 @@ class Room(YRoom):
             self._turn_away(member)
             raise StaleReplica
         if not self._threshold.is_leaving(member):
+            self._unseen.declared(member, state)
             self._admit(member)
             self._answers.ask(member, state)
 
@@ -381,8 +392,9 @@ class Room(YRoom):
                 verdict.shape is None or not self.document.contents.adds(verdict.shape)
             )
             held = None if is_known else to_be_held(verdict)
+            lacked = self._unseen.answered(member) if is_reply else None
             if held is not None:
-                self._holding.keep(self, member, held)
+                self._holding.keep(self, member, held, lacked)
             elif verdict.shape is not None and verdict.shape.structs:
                 self._echoes.acknowledge(member, verdict)
 
@@ -442,9 +454,14 @@ class Room(YRoom):
                 self._note(member, intake.verdict, is_reply=is_reply)
             elif intake.verdict.rest is not None:
                 self._hold(member, intake.verdict.rest)
-            self._complete(member, intake, is_reply=is_reply)
+            lacked = self._unseen.answered(member) if is_reply else None
+            effects_of = None if lacked is None else partial(self._effects_of_return, member.user_id, lacked)
+            self._complete(member, intake, is_reply=is_reply, effects_of=effects_of)
             if self._held and intake.verdict.shape is not None:
                 self._retries.try_those_of(intake.verdict.shape.structs)
+
+    def _effects_of_return(self, user_id: int, lacked: Lacked, update: bytes) -> Sequence[Effect]:
+        return self._on_return(self.name, self.epoch, user_id, update, lacked)
 
     def _law(self, member: Member) -> Law | None:
         if self.rules is None:
@@ -475,14 +492,23 @@ class Room(YRoom):
                 self._resync_asked.add(member)
                 self.ask_for_missing(member)
 
-    async def merge(self, author: Member, update: bytes) -> None:
+    async def merge(
+        self,
+        author: Member,
+        update: bytes,
+        *,
+        is_reply: bool = True,
+        effects_of: EffectsOf | None = None,
+    ) -> None:
         """Take in an update that was kept aside, as what its author would have written in this epoch.
 
-        Who else works on the document comes first. Raises MalformedUpdate, UpdateIncomplete, EngineFailure, and
-        RoomBusy where the room is over; it is stored once the journal says so.
+        Who else works on the document comes first. `is_reply`: its client ids may be others' than the author's.
+        Raises MalformedUpdate, UpdateIncomplete, EngineFailure, and RoomBusy where the room is over, or somebody else
+        has locked it; it is stored, with its effects, once the journal says so.
         """
         begun: asyncio.Future[asyncio.Future[Intake]] = asyncio.get_running_loop().create_future()
-        self._standstill.afterwards(partial(self._begin_merge, author, update, begun))
+        merged = partial(self._merged, author, is_reply, effects_of)
+        self._standstill.afterwards(partial(self._begin_merge, author, update, begun, merged))
         # Shielded: whoever gives up waiting cannot stop the thread, nor may the room go on before it has ended.
         intake = await asyncio.shield(await begun)
         if self._is_over:
@@ -491,21 +517,26 @@ class Room(YRoom):
             raise intake.failure
 
     def _begin_merge(
-        self, author: Member, update: bytes, begun: asyncio.Future[asyncio.Future[Intake]]
+        self,
+        author: Member,
+        update: bytes,
+        begun: asyncio.Future[asyncio.Future[Intake]],
+        merged: Callable[[asyncio.Future[Intake]], None],
     ) -> None:
         if begun.done():  # nobody waits for it any more
             return
-        if self._is_over:
+        if self._is_over or self._holding.blocks(self.name, author.user_id):
             begun.set_exception(RoomBusy())
             return
         owner_of = self._ids.owner_of if self.rules is not None else _nobodys
         job = partial(_take_in_whole, self.document, update, owner_of, author.user_id, self._law(author))
-        merged = partial(self._merged, author)
         begun.set_result(self._work_in_thread(author, job, merged, size_bytes=len(update)))
 
-    def _merged(self, author: Member, future: asyncio.Future[Intake]) -> None:
+    def _merged(
+        self, author: Member, is_reply: bool, effects_of: EffectsOf | None, future: asyncio.Future[Intake]
+    ) -> None:
         if future.exception() is None:
-            self._complete(author, future.result(), is_reply=True)
+            self._complete(author, future.result(), is_reply=is_reply, effects_of=effects_of)
             self._stale_ids -= self.document.contents.state.keys()
 
     def would_change(self, update: bytes) -> asyncio.Future[bool]:
@@ -551,14 +582,17 @@ class Room(YRoom):
     def _question(self) -> bytes:
         return sync_step_1(write_state_vector(self.document.contents.state))
 
-    def _complete(self, member: Member, intake: Intake, *, is_reply: bool) -> None:
+    def _complete(
+        self, member: Member, intake: Intake, *, is_reply: bool, effects_of: EffectsOf | None = None
+    ) -> None:
         verdict, applied = intake.verdict, intake.applied
         if intake.failure is not None:
-            self._engine_failed(member, intake, is_reply)
+            self._engine_failed(member, intake, is_reply, effects_of)
         elif intake.ruling is not None:
             self._follow(member, intake, intake.ruling, is_reply=is_reply)
         elif applied is not None:
-            self._publication.of_member(member, applied, is_reply=is_reply)
+            effects = () if effects_of is None else effects_of(applied.update)
+            self._publication.of_member(member, applied, is_reply=is_reply, effects=effects)
             if verdict.acknowledged is not applied.update:
                 self._echoes.acknowledge(member, verdict)
         elif verdict.shape is not None and verdict.shape.structs:
@@ -616,20 +650,25 @@ class Room(YRoom):
             self.rules.take_in(written.update)
         self._publication.of_server(applied, author_id, written.effects)
 
-    def _engine_failed(self, member: Member, intake: Intake, is_reply: bool) -> None:
+    def _engine_failed(
+        self, member: Member, intake: Intake, is_reply: bool, effects_of: EffectsOf | None
+    ) -> None:
         failure = intake.failure
         if isinstance(failure, MustRebuild):
-            self._rebuild(failure, partial(self._integrate_later, member, intake.verdict, is_reply), member)
+            again = partial(self._integrate_later, member, intake.verdict, is_reply, effects_of)
+            self._rebuild(failure, again, member)
         elif failure is not None:
             logger.error("the engine failed on an update of user %s: %s", member.user_id, failure)
             member.close(CloseCode.MALFORMED, "the document engine refused this update")
             self._rebuild(failure, _nothing)
 
-    def _integrate_later(self, member: Member, verdict: Verdict, is_reply: bool) -> None:
+    def _integrate_later(
+        self, member: Member, verdict: Verdict, is_reply: bool, effects_of: EffectsOf | None
+    ) -> None:
         """What is wrong with an update that had to wait is its author's fault, whoever made it possible."""
         try:
             intake = integrate(self.document, verdict, self._law(member))
-            self._complete(member, intake, is_reply=is_reply)
+            self._complete(member, intake, is_reply=is_reply, effects_of=effects_of)
         except MalformedUpdate as error:
             member.fail(error)
 

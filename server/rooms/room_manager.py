@@ -37,6 +37,7 @@ from server.rooms.names import RoomName, parse_room_name
 from server.rooms.process_memory import give_back
 from server.rooms.room import Room
 from server.rooms.rules import RulesOf, no_rules
+from server.rooms.unseen import OnReturn, no_effects
 
 _MAX_LOADING = 8
 """Documents that are read at once: so many may pass before what they take shows in the memory of the process."""
@@ -98,6 +99,7 @@ class RoomManager(WebsocketServer):
         on_emptied: Callable[[Room], None] = lambda room: None,
         on_stale: OnStale = _kept_aside,
         holding: Holding = NO_LOCKS,
+        on_return: OnReturn = no_effects,
         now_seconds: Callable[[], float],
         is_recovering: bool = False,
         memory: MemoryBudget = UNLIMITED,
@@ -117,6 +119,7 @@ class RoomManager(WebsocketServer):
         self._on_emptied = on_emptied
         self._on_stale = on_stale
         self._holding = holding
+        self._on_return = on_return
         self._short_jobs = ThreadPoolExecutor(1, "short jobs")
         self._long_jobs = ThreadPoolExecutor(1, "long jobs")
         self._now_seconds = now_seconds
@@ -188,6 +191,7 @@ class RoomManager(WebsocketServer):
                 is_full=partial(self._is_full, key),
                 now_seconds=self._now_seconds,
                 holding=self._holding,
+                on_return=self._on_return,
             )
             self.rooms[key] = room
             self.has_opened = True

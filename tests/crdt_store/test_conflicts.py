@@ -1,11 +1,12 @@
 """Conflicts are kept once, listed newest first, and resolved once; both sides are notified."""
 
 import json
+from functools import partial
 
 import pytest
 from sqlalchemy import select
 
-from crdt_store.conflicts import Change, Conflicts, NewConflict
+from crdt_store.conflicts import Change, Conflicts, NewConflict, add_conflicts
 from crdt_store.engine import Database
 from crdt_store.tables import jobs
 from crdt_store.users import UserDirectory
@@ -22,9 +23,13 @@ async def change(database: Database) -> Change:
     return Change(FILE, 1, 2**52 + 1, "a.md", alice, [bob])
 
 
+async def add(database: Database, change: Change, found: list[NewConflict], now_ms: int) -> list[int]:
+    return (await database.write(partial(add_conflicts, change=change, found=found, now_ms=now_ms)))[0]
+
+
 async def test_what_was_found_is_listed_newest_first(database: Database, change: Change) -> None:
     conflicts = Conflicts(database)
-    first, second = await conflicts.add(change, [FIRST, SECOND], now_ms=7)
+    first, second = await add(database, change, [FIRST, SECOND], now_ms=7)
     newest, oldest = await conflicts.list(FILE)
     assert (newest.id, oldest.id) == (second, first)
     assert (oldest.change, oldest.new, oldest.created_at_ms) == (change, FIRST, 7)
@@ -36,9 +41,8 @@ async def test_what_was_found_is_listed_newest_first(database: Database, change:
 
 
 async def test_a_change_that_is_reported_again_is_kept_once(database: Database, change: Change) -> None:
-    conflicts = Conflicts(database)
-    ids = await conflicts.add(change, [FIRST], now_ms=7)
-    assert await conflicts.add(change, [FIRST], now_ms=8) == ids
+    ids = await add(database, change, [FIRST], now_ms=7)
+    assert await add(database, change, [FIRST], now_ms=8) == ids
     queued = await database.read(lambda connection: list(connection.scalars(select(jobs.c.payload))))
     (notice,) = map(json.loads, queued)
     assert notice["kind"] == "conflict"
@@ -48,7 +52,7 @@ async def test_a_change_that_is_reported_again_is_kept_once(database: Database, 
 
 async def test_a_conflict_is_resolved_once(database: Database, change: Change) -> None:
     conflicts = Conflicts(database)
-    (conflict_id,) = await conflicts.add(change, [FIRST], now_ms=7)
+    (conflict_id,) = await add(database, change, [FIRST], now_ms=7)
     assert await conflicts.resolve(conflict_id, "theirs", change.author_id, now_ms=9)
     assert not await conflicts.resolve(conflict_id, "yours", change.author_id, now_ms=10)
     assert await conflicts.list(FILE) == []

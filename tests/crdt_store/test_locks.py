@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from crdt_store.engine import Database, create_engine
-from crdt_store.held_edits import HeldEdits, TooManyHeldEdits, discard_held
+from crdt_store.held_edits import HeldBy, HeldEdits, TooManyHeldEdits, discard_held
 from crdt_store.lock_queries import LockFilter
 from crdt_store.lock_rows import (
     Beat,
@@ -339,11 +339,11 @@ async def test_locks_are_found_by_where_they_are_and_whose(locks: Locks, people:
 
 async def test_edits_are_held_in_order_and_the_same_bytes_once(database: Database, people: list[int]) -> None:
     ada, bob, _ = people
-    held = HeldEdits(database, max_bytes=100)
+    held = HeldEdits(database, max_bytes=100, max_bytes_per_user=120)
     first = await held.keep("workspace:7/a", ada, b"one", NOW_MS)
     second = await held.keep("workspace:7/a", bob, b"one", NOW_MS + 1)
     assert await held.keep("workspace:7/a", ada, b"one", NOW_MS + 2) == first
-    other = await held.keep("workspace:7/b", None, b"two", NOW_MS)
+    other = await held.keep("workspace:7/b", ada, b"two", NOW_MS)
     assert [(each.id, each.author_id, each.data) for each in await held.of("workspace:7/a")] == [
         (first, ada, b"one"),
         (second, bob, b"one"),
@@ -355,12 +355,16 @@ async def test_edits_are_held_in_order_and_the_same_bytes_once(database: Databas
 
 
 async def test_nobody_fills_the_room_for_held_edits(database: Database, people: list[int]) -> None:
-    ada, bob, _ = people
-    held = HeldEdits(database, max_bytes=100)
+    ada, bob, eve = people
+    held = HeldEdits(database, max_bytes=100, max_bytes_per_user=120)
     await held.keep("a", ada, bytes(20), NOW_MS)
     with pytest.raises(TooManyHeldEdits, match="25 bytes of one author's"):
         await held.keep("a", ada, bytes(6), NOW_MS)
     await held.keep("a", bob, bytes(60), NOW_MS)
     with pytest.raises(TooManyHeldEdits, match="100 bytes of edits"):
-        await held.keep("a", None, bytes(21), NOW_MS)
+        await held.keep("a", eve, bytes(21), NOW_MS)
     await held.keep("b", ada, bytes(90), NOW_MS)
+    with pytest.raises(TooManyHeldEdits, match="120 bytes of one author's"):
+        await held.keep("c", ada, bytes(11), NOW_MS)
+    await held.keep("c", ada, bytes(10), NOW_MS)
+    assert await held.authors_of("a") == [HeldBy(ada, 1, 20, NOW_MS), HeldBy(bob, 1, 60, NOW_MS)]

@@ -37,7 +37,7 @@ class File:
         return self.updates[-1]
 
     def by(self, author_id: int, start: int, end: int, text: str) -> WrittenBy:
-        return WrittenBy(self.write(start, end, text), author_id, Version(1, 1))
+        return WrittenBy(self.write(start, end, text), author_id, Version(1, 1), 0)
 
 
 def test_lines_are_those_of_the_text_after_all_that_was_written() -> None:

@@ -45,7 +45,7 @@ def test_a_region_says_what_it_said_while_others_write_elsewhere(
     if end + 1 < len(state.text):
         edits.append(Edit(end + 1, len(state.text), "日 behind"))
     more = [edit(state, 7, *edits)] if edits else []
-    found = find(state, more, region)
+    [found] = find(state, more, [region])
     assert found.text == apply_edits(state.text, edits)
     assert found.said == state.text[start:end]
 
@@ -57,7 +57,7 @@ def test_what_two_write_at_its_ends_and_in_it_is_part_of_it(parts: list[str], da
     (region,) = regions_of(state, [(start, end)])
     one = edit(state, 7, Edit(start, end, "<one 📊>"))
     other = edit(state, 8, *([Edit(start, start, "<")] if start < end else []), Edit(end, end, "other>"))
-    found = find(state, [one, other], region)
+    [found] = find(state, [one, other], [region])
     assert found.text.startswith(state.text[:start])
     assert found.said == found.text[start : len(found.text) - len(state.text) + end]
     assert "<one 📊>" in found.said
