@@ -7,7 +7,7 @@ the other.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from crdt_store.lock_queries import (
     LockFilter,
@@ -18,6 +18,7 @@ from crdt_store.lock_queries import (
     read_locks,
     remove,
     room_of,
+    stop_waiting,
     tell_waiting,
     waiting_for,
 )
@@ -49,7 +50,7 @@ def acquire(
             _wait(connection, wanted, now_ms, max_per_user)
         return LockTaken(taken, waiting_for(connection, wanted.workspace_id, taken.path))
     expired = _clear(connection, near, now_ms)
-    _stop_waiting(connection, wanted.workspace_id, wanted.path, wanted.holder_id)
+    stop_waiting(connection, wanted.workspace_id, wanted.path, wanted.holder_id)
     _check_number(connection, wanted.holder_id, max_per_user)
     fence = next_fence(connection, wanted.workspace_id)
     row = wanted._asdict() | {"fence": fence, "acquired_at_ms": now_ms}
@@ -83,11 +84,6 @@ def _wait(connection: Connection, wanted: WantedLock, now_ms: int, max_per_user:
     if connection.scalar(is_there) is None:
         _check_number(connection, wanted.holder_id, max_per_user)
         connection.execute(insert(lock_waits), row | {"since_ms": now_ms})
-
-
-def _stop_waiting(connection: Connection, workspace_id: int, path: str, user_id: int) -> None:
-    row = {"workspace_id": workspace_id, "path": path, "user_id": user_id}
-    connection.execute(delete(lock_waits).where(*(lock_waits.c[name] == row[name] for name in row)))
 
 
 def _check_number(connection: Connection, user_id: int, max_per_user: int) -> None:
@@ -160,7 +156,7 @@ def transfer(
         lock, holder_id=to_user_id, fence=fence, acquired_at_ms=now_ms, expires_at_ms=expires_at_ms
     )
     _save(connection, given)
-    _stop_waiting(connection, lock.workspace_id, lock.path, to_user_id)
+    stop_waiting(connection, lock.workspace_id, lock.path, to_user_id)
     _tell_of(connection, expired, now_ms)
     _note(connection, lock, LockEvent.TRANSFERRED, actor_id, to_user_id, "", now_ms)
     [given] = read_locks(connection, LockFilter(lock_id=lock.id))  # with the name of its new holder

@@ -1,5 +1,6 @@
 """Locks as the tables have them: plain functions, for the transactions of `crdt_store.locks`."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -83,7 +84,7 @@ def read_locks(
     if wanted.path is not None:
         query = query.where(locks.c.path == wanted.path)
     if wanted.overlapping is not None:
-        query = query.where(_overlaps(locks.c.path, wanted.overlapping))
+        query = query.where(overlaps(locks.c.path, wanted.overlapping))
     if wanted.holder_id is not None:
         query = query.where(locks.c.holder_id == possible_id(wanted.holder_id))
     if wanted.lock_id is not None:
@@ -128,6 +129,28 @@ def waiting_for(connection: Connection, workspace_id: int, path: str) -> list[in
     return list(dict.fromkeys(found))
 
 
+def waiting_for_each(connection: Connection, found: Sequence[Lock]) -> dict[int, list[int]]:
+    """The same for each lock, by its id; those for which nobody waits are left out."""
+    in_line = select(lock_waits.c.workspace_id).distinct()
+    concerned = set(
+        connection.scalars(
+            in_line.where(lock_waits.c.workspace_id.in_({each.workspace_id for each in found}))
+        )
+    )
+    lines = {
+        each.id: waiting_for(connection, each.workspace_id, each.path)
+        for each in found
+        if each.workspace_id in concerned
+    }
+    return {lock_id: line for lock_id, line in lines.items() if line}
+
+
+def stop_waiting(connection: Connection, workspace_id: int, path: str, user_id: int) -> None:
+    """The user does not wait for this path any more."""
+    row = {"workspace_id": workspace_id, "path": path, "user_id": user_id}
+    connection.execute(delete(lock_waits).where(*(lock_waits.c[name] == row[name] for name in row)))
+
+
 def tell_waiting(
     connection: Connection, workspace_id: int, path: str, actor_id: int | None, now_ms: int
 ) -> None:
@@ -151,12 +174,12 @@ def tell_waiting(
 
 def _waits(connection: Connection, workspace_id: int, path: str) -> list[tuple[int, str, int]]:
     query = select(lock_waits.c.id, lock_waits.c.path, lock_waits.c.user_id).where(
-        lock_waits.c.workspace_id == workspace_id, _overlaps(lock_waits.c.path, path)
+        lock_waits.c.workspace_id == workspace_id, overlaps(lock_waits.c.path, path)
     )
     return [tuple(record) for record in connection.execute(query.order_by(lock_waits.c.id))]
 
 
-def _overlaps(column: Column[str], path: str) -> ColumnElement[bool]:
-    """As `Lock.overlaps`; what is below a path is between `path/` and what comes after `/`."""
+def overlaps(column: Column[str], path: str) -> ColumnElement[bool]:
+    """As `Lock.overlaps`, of a column; what is below a path is between `path/` and what comes after `/`."""
     below = and_(column > path + "/", column < path + chr(ord("/") + 1))
     return or_(column.in_(list(with_parents(path))), below)

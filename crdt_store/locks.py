@@ -10,7 +10,8 @@ from functools import partial
 from crdt_store import lock_changes as changing
 from crdt_store import lock_time as passing
 from crdt_store.database import Database
-from crdt_store.lock_queries import LockFilter, read_locks
+from crdt_store.lock_audit import AuditEntry, read_audit
+from crdt_store.lock_queries import LockFilter, read_locks, stop_waiting, waiting_for_each
 from crdt_store.lock_rows import Beat, Lock, LockChange, LockTaken, NoSuchLock, WantedLock
 
 
@@ -105,6 +106,24 @@ class Locks:
         """Those that hold: the first by id with an id above `after`."""
         page = partial(read_locks, wanted=wanted, after=after, limit=limit, live_at_ms=now_ms)
         return await self._database.read(page)
+
+    async def waiting_for_each(self, found: Sequence[Lock]) -> dict[int, list[int]]:
+        """The users who wait for each to end, by its id; who came first comes first."""
+        return await self._database.read(partial(waiting_for_each, found=found))
+
+    async def stop_waiting(self, workspace_id: int, path: str, user_id: int) -> None:
+        """The user waits for this path no more, if they did."""
+        await self._database.write(
+            partial(stop_waiting, workspace_id=workspace_id, path=path, user_id=user_id)
+        )
+
+    async def audit(
+        self, workspace_id: int, path: str | None, *, before: int | None, limit: int
+    ) -> list[AuditEntry]:
+        """As `read_audit`."""
+        return await self._database.read(
+            partial(read_audit, workspace_id=workspace_id, path=path, before=before, limit=limit)
+        )
 
     async def all(self) -> list[Lock]:
         """All that there are, expired or not."""

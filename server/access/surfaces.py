@@ -123,6 +123,8 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("GET", "/api/rooms/{room}/presence"): Surface(Action.SHOW_PRESENCE),
     ("GET", "/api/presence"): Surface(Action.SHOW_PRESENCE, "in the project that is named"),
     ("GET", "/api/locks"): Surface(Open.ANY_TOKEN, "shows those where the caller may read"),
+    ("DELETE", "/api/locks/waiting"): Surface(Open.ANY_TOKEN, "for the caller's own place in the line"),
+    ("GET", "/api/locks/audit"): Surface(Action.FORCE_UNLOCK, "in the workspace that is named"),
     ("POST", "/api/locks"): Surface(Action.LOCK, "in the file that is named"),
     ("POST", "/api/locks/{id}/renew"): Surface(Action.LOCK, "the caller's own"),
     ("DELETE", "/api/locks/{id}"): Surface(Open.ANY_TOKEN, "for the caller's own"),
@@ -152,6 +154,9 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("PATCH", "/api/workspaces/{id}/files/{path}/content"): _WRITE,
     ("GET", "/api/workspaces/{id}/files/{path}/conflicts"): _READ,
     ("POST", "/api/workspaces/{id}/files/{path}/conflicts/{conflict_id}"): _WRITE,
+    ("GET", "/api/workspaces/{id}/files/{path}/held"): Surface(
+        Action.WRITE, "shows the caller's own; others': end somebody else's lock"
+    ),
     **_members("/api/projects/{id}/members", "/api/projects/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/workspaces/{id}/members", "/api/workspaces/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/chats/{id}/members", "/api/chats/{id}/members/{user_id}", _OR_SERVER),

@@ -85,15 +85,16 @@ class HeldBack:
 
     def lock_on(self, name: RoomName, user_id: int) -> str | None:
         """Whose lock keeps this user from writing the file, by name."""
-        lock = self._lock_against(name, user_id)
+        lock = self.lock_against(name, user_id)
         return None if lock is None else lock.holder_name
 
-    def _lock_against(self, name: RoomName, user_id: int) -> Lock | None:
+    def lock_against(self, name: RoomName, user_id: int) -> Lock | None:
+        """The same, as a lock."""
         return self._book.blocks(name.id, path_of(name), user_id) if name.kind is RoomKind.FILE else None
 
     def keep(self, room: Room, member: Member, update: bytes, lacked: Lacked | None) -> None:
         """As `Holding.keep`: in the order in which it came."""
-        lock = self._lock_against(room.name, member.user_id)
+        lock = self.lock_against(room.name, member.user_id)
         arriving = self._arriving.setdefault(room.name.canonical, [])
         arriving.append(_Arrived(room, member, update, lacked, None if lock is None else lock.acquired_at_ms))
         if len(arriving) == 1:
@@ -135,7 +136,7 @@ class HeldBack:
             self._tell(name, member.user_id)
 
     def _tell(self, name: RoomName, user_id: int) -> None:
-        lock = self._lock_against(name, user_id)
+        lock = self.lock_against(name, user_id)
         if lock is not None:
             payload = {"room": name.canonical, **told(lock, "held")}
             self._hub.publish_to_user(user_id, News("lock_changed", payload, None, self._now_ms()))

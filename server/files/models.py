@@ -1,17 +1,21 @@
 """What the routes of files take and answer."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field
 
 from crdt_store.conflicts import StoredConflict
+from crdt_store.held_edits import HeldBy
+from crdt_store.lock_rows import Lock
 from server.access.texts import Body
 from server.files.conflict_finding import Conflict
 from server.files.edits import Edit
 from server.files.offsets import Unit
 from server.files.text_diff import MAX_EDITS
 from server.files.writing import Outcome
+from server.locks.rest_models import LockModel, time_of
 
 _MAX_OFFSET = 2**53 - 1
 
@@ -132,6 +136,32 @@ class ConflictPage(BaseModel):
 
     items: list[ConflictModel]
     next_before: int | None
+
+
+class HeldModel(BaseModel):
+    """`updates` of `user_id` are held, `bytes` in all. `waits_for`: null while they are being merged."""
+
+    user_id: int
+    updates: int
+    bytes: int
+    since: datetime
+    waits_for: LockModel | None
+
+    @classmethod
+    def of(cls, held: HeldBy, lock: Lock | None) -> Self:
+        return cls(
+            user_id=held.author_id,
+            updates=held.updates,
+            bytes=held.size_bytes,
+            since=time_of(held.since_ms),
+            waits_for=None if lock is None else LockModel.of(lock),
+        )
+
+
+class HeldList(BaseModel):
+    """One item for each author."""
+
+    items: list[HeldModel]
 
 
 class ResolveRequest(Body):

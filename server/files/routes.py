@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 
-from auth.grants import Action
+from auth.grants import Action, Grant
 from crdt_store.update_log import DocumentDamaged, LogUnavailable
 from server.access.callers import Caller, Door, parse_room, require
 from server.api_errors import ApiError, ErrorCode, add_error_handlers
@@ -18,6 +18,8 @@ from server.files.models import (
     ConflictModel,
     ConflictPage,
     EditsRequest,
+    HeldList,
+    HeldModel,
     ResolveRequest,
     VersionModel,
     WrittenModel,
@@ -64,6 +66,7 @@ def add_file_routes(app: FastAPI, settings: Settings) -> None:
     router = APIRouter(prefix="/api", tags=["files"])
     _add_content_routes(router, settings)
     _add_conflict_routes(router, settings)
+    _add_held_route(router, settings)
     app.include_router(router)
 
 
@@ -149,6 +152,23 @@ def _add_conflict_routes(router: APIRouter, settings: Settings) -> None:
         user_id = writer.identity.user_id
         version = await files.desk.resolve(writer.room, user_id, conflict_id, body.choice)
         return VersionModel(version=str(version))
+
+
+def _add_held_route(router: APIRouter, settings: Settings) -> None:
+    Writer = Annotated[Access, Depends(_access(settings, Action.WRITE))]  # noqa: N806 - a type
+
+    @router.get(f"{_FILE}/held")
+    async def list_held(writer: Writer, door: Door, files: _Files) -> HeldList:
+        """What waits for the end of locks on the file: the caller's own; for whoever may end them, everybody's."""
+        user_id = writer.identity.user_id
+        role = await door.role_in(writer.identity, writer.room)
+        found = await files.held_back.authors_of(writer.room)
+        if not Grant(role).allows(Action.FORCE_UNLOCK):
+            found = [each for each in found if each.author_id == user_id]
+        items = [
+            HeldModel.of(each, files.held_back.lock_against(writer.room, each.author_id)) for each in found
+        ]
+        return HeldList(items=items)
 
 
 async def _answer(files: Files, outcome: Outcome, response: Response) -> WrittenModel:

@@ -30,7 +30,7 @@ from server.lfs.models import (
     shown_json,
 )
 from server.locks.access import may, no_such_lock, path_of, require_at, room_of_path
-from server.locks.routes import LockServiceOf
+from server.locks.called import LockServiceOf
 from server.locks.rules import LockKind
 from server.locks.service import LockService
 from server.rooms.names import RoomName, parse_room_name

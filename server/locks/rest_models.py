@@ -51,10 +51,16 @@ class LockModel(BaseModel):
         )
 
 
+class ListedLock(LockModel):
+    """`waiting`: the users who wait for it to end, first come, first in the list."""
+
+    waiting: list[int]
+
+
 class LockPage(BaseModel):
     """`next_after` is the `after` to ask the next page with; null on the last one."""
 
-    items: list[LockModel]
+    items: list[ListedLock]
     next_after: int | None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query
 
 from auth.grants import Action
 from crdt_store.lock_queries import LockFilter
@@ -21,8 +21,11 @@ from server.locks.access import (
     room_of_path,
     taken_error,
 )
+from server.locks.called import LockServiceOf
+from server.locks.line_routes import add_line_routes
 from server.locks.rest_models import (
     ForceRequest,
+    ListedLock,
     LockModel,
     LockPage,
     LockPath,
@@ -32,20 +35,10 @@ from server.locks.rest_models import (
     WorkspaceId,
 )
 from server.locks.rules import BadDuration
-from server.locks.service import LockService
 from server.settings import Settings
 
 _MAX_ITEMS = 200
 _LockId = Annotated[int, Path(alias="id", gt=0, le=2**63 - 1)]
-
-
-def service_of(request: Request) -> LockService:
-    """The server's; `app.state` has it as `locks` while the server serves."""
-    service: LockService = request.app.state.locks
-    return service
-
-
-LockServiceOf = Annotated[LockService, Depends(service_of)]
 
 
 async def _lock(lock_id: _LockId, caller: Caller, service: LockServiceOf) -> Lock:
@@ -70,6 +63,7 @@ def add_lock_routes(app: FastAPI, settings: Settings) -> None:
     add_error_handlers(app, codes, internal=(LogUnavailable,))
     router = APIRouter(prefix="/api", tags=["locks"])
     _add_list_route(router)
+    add_line_routes(router)
     _add_holder_routes(router)
     _add_change_of_holder_routes(router, by_membership=not settings.grants_are_authority)
     app.include_router(router)
@@ -93,8 +87,9 @@ def _add_list_route(router: APIRouter) -> None:
         wanted = LockFilter(workspace_id=workspace, overlapping=path, holder_id=holder)
         found = await service.page(wanted, after=after, limit=limit + 1)
         shown = [lock for lock in found[:limit] if await may(door, caller, lock, Action.READ)]
-        next_after = found[limit - 1].id if len(found) > limit else None
-        return LockPage(items=[LockModel.of(lock) for lock in shown], next_after=next_after)
+        waiting = await service.waiting_for_each(shown)
+        items = [ListedLock(**dict(LockModel.of(lock)), waiting=waiting.get(lock.id, [])) for lock in shown]
+        return LockPage(items=items, next_after=found[limit - 1].id if len(found) > limit else None)
 
 
 def _add_holder_routes(router: APIRouter) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 
+from crdt_store.lock_audit import AuditEntry
 from crdt_store.lock_queries import LockFilter
 from crdt_store.lock_rows import Lock, LockChange, TooManyLocks, WantedLock
 from crdt_store.locks import Locks
@@ -79,6 +80,20 @@ class LockService:
     async def page(self, wanted: LockFilter, *, after: int = 0, limit: int) -> list[Lock]:
         """Those that hold: the first by id with an id above `after`."""
         return await self._store.page(wanted, self._now_ms(), after=after, limit=limit)
+
+    async def waiting_for_each(self, found: Sequence[Lock]) -> dict[int, list[int]]:
+        """The users who stand in line for each, by its id."""
+        return await self._store.waiting_for_each(found)
+
+    async def audit(
+        self, workspace_id: int, path: str | None, *, before: int | None, limit: int
+    ) -> list[AuditEntry]:
+        """What others did to locks, newest first, with an id below `before`; on the path, above it and below it."""
+        return await self._store.audit(workspace_id, path, before=before, limit=limit)
+
+    async def stop_waiting(self, workspace_id: int, path: str, user_id: int) -> None:
+        """Stand in line for this path no more."""
+        await self._store.stop_waiting(workspace_id, path, user_id)
 
     async def acquire(
         self,

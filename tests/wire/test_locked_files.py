@@ -172,6 +172,34 @@ async def test_lines_that_the_holder_changed_too_are_reported_with_both_texts(
     assert sorted(conflict["merged"].split()) == ["her", "his", "second"]
 
 
+async def test_authors_see_what_is_held_of_theirs_and_admins_see_all(
+    server: RunningServer, rest: Rest
+) -> None:
+    alice, by_alice = await server.client("alice"), Writer(1)
+    await alice.edit(by_alice.type("one "))
+    lock_id = await rest.lock("alice")
+    for user, client_id in (("bob", 2), ("eve", 3)):
+        client, writer = await server.client(user), Writer(client_id)
+        await replica(client, writer)
+        for _ in range(client_id):
+            await client.send(update_message(writer.type(user)))
+    await held(server, 5)
+    async with (
+        file_client(server.url, server.token("bob"), PATH) as bob,
+        file_client(server.url, server.token("root", Role.ADMIN), PATH) as root,
+    ):
+        (own,) = (await bob.request("GET", "held")).json()["items"]
+        assert own["updates"] == 2
+        assert own["bytes"] == sum(len(each.data) for each in await held_now(server) if each.author_id == own["user_id"])
+        assert own["waits_for"]["id"] == lock_id
+        everybodys = (await root.request("GET", "held")).json()["items"]
+        assert [each["updates"] for each in everybodys] == [2, 3]
+        await rest.unlock("alice", lock_id)
+        with anyio.fail_after(10):
+            while (await root.request("GET", "held")).json()["items"]:
+                await anyio.sleep(0.02)
+
+
 async def test_a_lock_on_a_folder_holds_for_all_below_and_for_every_way_to_write(
     server: RunningServer, rest: Rest
 ) -> None:

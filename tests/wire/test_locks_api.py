@@ -93,7 +93,8 @@ async def test_a_lock_is_taken_listed_renewed_and_given_back(studio: Studio) -> 
     assert (lock["path"], lock["kind"], lock["holder_name"]) == ("art/Caf\u00e9.uasset", "lease", "alice")
     expires_at = datetime.fromisoformat(lock["expires_at"]).timestamp()
     assert 59.9 < expires_at - began < 65
-    assert (await studio.bob.call("GET", f"locks?workspace={studio.workspace}"))["items"] == [lock]
+    listed = lock | {"waiting": []}
+    assert (await studio.bob.call("GET", f"locks?workspace={studio.workspace}"))["items"] == [listed]
     renewed = await studio.alice.call("POST", f"locks/{lock['id']}/renew", {"ttl_seconds": 600})
     assert datetime.fromisoformat(renewed["expires_at"]).timestamp() > expires_at + 500
     assert renewed["fence"] == lock["fence"]
@@ -131,6 +132,36 @@ async def test_who_waits_is_notified_when_it_is_free(studio: Studio) -> None:
     await studio.alice.call("DELETE", f"locks/{lock['id']}")
     told = await notified(bob, "lock_free")
     assert (told["room"], told["data"]) == (f"workspace:{studio.workspace}/art/a", {"path": "art/a"})
+
+
+async def test_who_waits_is_listed_and_may_leave_the_line(studio: Studio) -> None:
+    lock = await studio.lock(studio.alice, "art/Cafe\u0301")
+    bob_id, eve_id = await studio.bob.user_id(), await studio.eve.user_id()
+    for who in (studio.bob, studio.eve):
+        await studio.taken(who, "art/Caf\u00e9/a", wait=True)
+    listing = f"locks?workspace={studio.workspace}"
+    assert (await studio.eve.call("GET", listing))["items"] == [lock | {"waiting": [bob_id, eve_id]}]
+    leaving = f"locks/waiting?workspace={studio.workspace}&path=art/Cafe\u0301/a"
+    for _ in range(2):  # whoever has left may leave
+        await studio.bob.call("DELETE", leaving)
+    assert (await studio.eve.call("GET", listing))["items"] == [lock | {"waiting": [eve_id]}]
+
+
+async def test_admins_read_what_was_done_to_locks_of_others(studio: Studio) -> None:
+    alice_id, bob_id, eve_id = [await who.user_id() for who in (studio.alice, studio.bob, studio.eve)]
+    given, forced = await studio.lock(studio.bob, "art/a"), await studio.lock(studio.bob, "code/b")
+    await studio.bob.call("POST", f"locks/{given['id']}/transfer", {"user_id": eve_id})
+    await studio.alice.call("POST", f"locks/{forced['id']}/force", {"reason": "on holiday"})
+    audit = f"locks/audit?workspace={studio.workspace}"
+    newest, oldest = (await studio.alice.call("GET", audit))["items"]
+    assert (newest["action"], newest["path"], newest["lock_id"]) == ("forced", "code/b", forced["id"])
+    assert (newest["actor_id"], newest["holder_id"], newest["reason"]) == (alice_id, bob_id, "on holiday")
+    assert (oldest["action"], oldest["actor_id"], oldest["new_holder_id"]) == ("transferred", bob_id, eve_id)
+    first = await studio.alice.call("GET", f"{audit}&limit=1")
+    assert first == {"items": [newest], "next_before": newest["id"]}
+    assert (await studio.alice.call("GET", f"{audit}&before={newest['id']}"))["items"] == [oldest]
+    assert (await studio.alice.call("GET", f"{audit}&path=art"))["items"] == [oldest]
+    await studio.bob.refused(ErrorCode.FORBIDDEN, "GET", audit)
 
 
 async def test_changes_are_told_in_the_workspace_and_in_the_files(studio: Studio) -> None:

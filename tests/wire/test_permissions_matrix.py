@@ -178,7 +178,10 @@ def path_of(scene: Scene, path: str) -> str:
         "user_id": scene.guest_id,
     }
     queries = {"/api/dev/token": "?user=carol", "/api/search/messages": "?q=hello"}
-    query = (queries | {"/api/presence": f"?project={scene.project}"}).get(path, "")
+    queries |= {"/api/presence": f"?project={scene.project}"}
+    queries |= {"/api/locks/audit": f"?workspace={scene.workspace}"}
+    queries |= {"/api/locks/waiting": f"?workspace={scene.workspace}&path=a.md"}
+    query = queries.get(path, "")
     return (
         path.format(**values, message_id="m", notification_id=1, job_id=1, path="a.md", conflict_id=1) + query
     )
