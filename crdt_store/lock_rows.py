@@ -101,11 +101,11 @@ class WantedLock(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """When the lock of a session is to end now, and on which server that is known."""
+    """When a lock is to end now; if it is that of a session, on which server that is known."""
 
     lock: Lock
     expires_at_ms: int
-    node_id: str
+    node_id: str | None
 
 
 def is_within(path: str, folder: str) -> bool:

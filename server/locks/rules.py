@@ -10,6 +10,10 @@ _RENEW_SHARE = 3
 """A session's lock is renewed once such a part of its time has passed."""
 
 
+_MAX_CLOCK_DIFFERENCE_MS = 60_000
+"""Between servers of one database; a clock that is set back by less lets locks last so much longer."""
+
+
 class LockKind(StrEnum):
     """`SESSION`: for as long as its holder has a connection. `LEASE`: until its time is over, unless it is renewed.
 
@@ -53,15 +57,21 @@ class LockPolicy(NamedTuple):
     def beats(
         self, locks: Iterable[Lock], connected: Container[int], node_id: str, now_ms: int
     ) -> Iterator[Beat]:
-        """Those of sessions whose end is another one by now.
+        """Those of sessions whose end is another one by now, and any that would last longer than they may.
 
-        Locks of users who are `connected` to this server are renewed in time, and taken over from a server that does
-        so no more. Of its own, those of users who have left end with the grace, if not before.
+        The clock may have been set back. Locks of users who are `connected` to this server are renewed in time, and
+        taken over from a server that does so no more. Of its own, those of users who have left end with the grace, if
+        not before.
         """
         for lock in locks:
-            if lock.kind != LockKind.SESSION or lock.expires_at_ms is None or not lock.is_live(now_ms):
+            if lock.expires_at_ms is None or not lock.is_live(now_ms):
                 continue
             left_ms = lock.expires_at_ms - now_ms
+            if lock.ttl_ms is not None and left_ms > lock.ttl_ms + _MAX_CLOCK_DIFFERENCE_MS:
+                yield Beat(lock, now_ms + lock.ttl_ms, lock.node_id)
+                continue
+            if lock.kind != LockKind.SESSION:
+                continue
             is_own = lock.node_id == node_id
             if lock.holder_id in connected:
                 due_ms = self.session_ttl_ms * (_RENEW_SHARE - (1 if is_own else 2)) // _RENEW_SHARE

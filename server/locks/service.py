@@ -63,9 +63,9 @@ class LockService:
         async with self._turn:
             self._book.refresh(await self._store.all())
             now_ms = self._now_ms()
-            sessions = [lock for lock in self._book if lock.kind == LockKind.SESSION]
-            connected = self._connected() if sessions else frozenset()
-            beats = list(self._policy.beats(sessions, connected, self._node_id, now_ms))
+            has_sessions = any(lock.kind == LockKind.SESSION for lock in self._book)
+            connected = self._connected() if has_sessions else frozenset()
+            beats = list(self._policy.beats(self._book, connected, self._node_id, now_ms))
             if beats:
                 self._book.apply(await self._store.beat(beats, now_ms))
             if not all(lock.is_live(now_ms) for lock in self._book):

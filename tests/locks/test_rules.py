@@ -75,6 +75,16 @@ def test_other_locks_need_nobody_to_be_connected() -> None:
     assert list(POLICY.beats(locks, {ADA}, "here", NOW_MS)) == []
 
 
+@pytest.mark.parametrize(("kind", "node_id"), [("lease", None), ("session", "there")])
+def test_no_lock_lasts_longer_because_the_clock_was_set_back(kind: str, node_id: str | None) -> None:
+    held = lock(kind=kind, node_id=node_id, left_ms=30_000)
+    an_hour_ms = 3_600_000
+    assert list(POLICY.beats([held], (), "here", NOW_MS - an_hour_ms)) == [
+        (held, NOW_MS - an_hour_ms + 30_000, node_id)
+    ]
+    assert list(POLICY.beats([held], (), "here", NOW_MS - 1_000)) == []
+
+
 class Clock:
     """Stands still."""
 
