@@ -79,7 +79,7 @@ def _add_content_routes(router: APIRouter, settings: Settings) -> None:
         """The file's text. Its ETag is what a change of it is sent with."""
         state = await files.versions.newest(reader.room.canonical)
         headers = {"ETag": state.version.etag, "Cache-Control": "no-cache"}
-        if state.version.etag in _tags(if_none_match):
+        if {state.version.etag, "*"} & {tag.removeprefix("W/") for tag in _tags(if_none_match)}:
             return Response(status_code=304, headers=headers)
         return Response(state.text.encode(), media_type=_TEXT, headers=headers)
 

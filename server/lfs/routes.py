@@ -91,7 +91,8 @@ def _add_list_routes(router: APIRouter) -> None:
     ) -> LockList:
         """The locks of the workspace, or the one of this path or id; locks are the same on all branches."""
         await require(door, caller, _room_of(workspace), Action.READ)
-        wanted = LockFilter(workspace, path=path or None, lock_id=id_of(lock_id) if lock_id else None)
+        path = path_of(room_of_path(workspace, path)) if path else None
+        wanted = LockFilter(workspace, path=path, lock_id=id_of(lock_id) if lock_id else None)
         found, next_cursor = await _page(door, caller, service, wanted, cursor, limit)
         return LockList(locks=[shown(lock) for lock in found], next_cursor=next_cursor)
 

@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from auth.grants import Role
+from server.files.edits import Edit
+from server.files.version import Version
+from server.files.writing import _client_id
+from server.rooms.names import parse_room_name
 from tests.files.file_client import FileClient, file_client
 from tests.wire.client import Writer
 from tests.wire.conftest import ROOM, RunningServer, run_server
 
 MIXED = "eins 📊\r\nzwei 日本語\r\ncafe\u0301 👩‍🚀\r\n"
+FILE = parse_room_name(ROOM, plain_names_workspace_id=None)
 
 
 class Desk:
@@ -48,7 +53,8 @@ async def test_what_a_yjs_client_types_is_read_as_text_with_a_version(
     assert response.content == MIXED.encode()
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
     etag = response.headers["ETag"]
-    assert (await agent.request("GET", headers={"If-None-Match": etag})).status_code == 304
+    for tags in (etag, f'"x", W/{etag}', "*"):
+        assert (await agent.request("GET", headers={"If-None-Match": tags})).status_code == 304
     await typist.edit(writer.type("more"))
     assert (await agent.request("GET", headers={"If-None-Match": etag})).status_code == 200
     assert (await agent.read())[0] == MIXED + "more"
@@ -274,3 +280,21 @@ async def test_the_author_of_a_change_is_who_asked(server: RunningServer, agent:
     rows = [row async for row in server.app.state.documents._log.read(ROOM)]
     me = (await agent._http.get("/api/me")).json()
     assert [row.row.author_id for row in rows] == [me["user_id"]]
+    async with server.app.state.rooms.visit(FILE, may_create=False) as room:
+        assert set(room.authors.values()) == {me["user_id"]}
+        assert room.authors.keys() == room.document.contents.state.keys()
+
+
+async def test_a_change_is_made_though_somebody_has_taken_its_client_id_before(
+    server: RunningServer, agent: FileClient
+) -> None:
+    etag = await agent.create("abc")
+    user_id = (await agent._http.get("/api/me")).json()["user_id"]
+    expected = _client_id(FILE, user_id, Version.parse(etag.strip('"')), [Edit(3, 3, "def")], 0)
+    forger = Writer(expected)
+    client = await server.client("forger")
+    forger.doc.apply_update(await client.sync())
+    await client.edit(forger.type("!"))
+    answer = await agent.replace(etag, "abcdef")
+    assert sorted((await agent.read())[0]) == sorted("abcdef!")
+    assert await agent.replace(etag, "abcdef") == answer, "asked again it is made once"

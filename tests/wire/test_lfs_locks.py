@@ -203,3 +203,11 @@ async def clone(studio: Studio, who: Person, place: Path) -> Any:
     await git("add", ".")
     await git("commit", "-m", "first")
     return git
+
+
+async def test_a_path_is_found_however_its_letters_are_composed(studio: Studio) -> None:
+    lock = (await call(studio, studio.bob, "POST", "", {"path": "Caf\u00e9.uasset"}))["lock"]
+    found = await call(studio, studio.bob, "GET", "?path=" + quote("Cafe\u0301.uasset"))
+    assert found["locks"] == [lock]
+    for path in ("a\0b", "../a"):
+        await refused(studio, studio.bob, 422, "GET", f"?path={quote(path)}")
