@@ -190,7 +190,9 @@ async def test_authors_see_what_is_held_of_theirs_and_admins_see_all(
     ):
         (own,) = (await bob.request("GET", "held")).json()["items"]
         assert own["updates"] == 2
-        assert own["bytes"] == sum(len(each.data) for each in await held_now(server) if each.author_id == own["user_id"])
+        assert own["bytes"] == sum(
+            len(each.data) for each in await held_now(server) if each.author_id == own["user_id"]
+        )
         assert own["waits_for"]["id"] == lock_id
         everybodys = (await root.request("GET", "held")).json()["items"]
         assert [each["updates"] for each in everybodys] == [2, 3]
