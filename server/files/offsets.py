@@ -1,17 +1,16 @@
-"""Places in a text, in the units that clients count in: UTF-16 units as editors do, code points, lines and columns.
+"""Places in a text, in the units that clients count in: UTF-16 units as editors do, code points; and its lines.
 
 Here a place is a number of code points, as in a Python string. A line ends after its `\\n`; a `\\r` before it is
 part of it. All is linear in the text.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Unit(StrEnum):
-    """What an offset or a column counts."""
+    """What an offset counts."""
 
     UTF16 = "utf16"
     CODEPOINT = "codepoint"
@@ -19,13 +18,6 @@ class Unit(StrEnum):
 
 class BadOffset(ValueError):
     """A place that the text does not have; the message says which."""
-
-
-class Place(NamedTuple):
-    """Both count from 0; `column` in some unit."""
-
-    line: int
-    column: int
 
 
 def to_code_points(text: str, offsets: Sequence[int], unit: Unit) -> list[int]:
@@ -50,23 +42,14 @@ def to_code_points(text: str, offsets: Sequence[int], unit: Unit) -> list[int]:
     return places
 
 
-def to_utf16(text: str, places: Sequence[int]) -> list[int]:
-    """Ascending places as UTF-16 offsets."""
-    return _measured(text, places, lambda piece: len(piece.encode("utf-16-le")) // 2)
-
-
 def to_utf8(text: str, places: Sequence[int]) -> list[int]:
     """Ascending places as offsets in bytes of UTF-8."""
-    return _measured(text, places, lambda piece: len(piece.encode()))
-
-
-def _measured(text: str, places: Sequence[int], length: Callable[[str], int]) -> list[int]:
     if text.isascii():
         return list(places)
     offsets: list[int] = []
     done = offset = 0
     for place in places:
-        offset += length(text[done:place])
+        offset += len(text[done:place].encode())
         done = place
         offsets.append(offset)
     return offsets
@@ -95,19 +78,3 @@ class Lines:
 
     def _start(self, line: int) -> int:
         return self.starts[line] if line < len(self.starts) else len(self._text)
-
-    def place_of(self, place: int, unit: Unit) -> Place:
-        """Line and column of a place."""
-        line = self.line_of(place)
-        before = self._text[self.starts[line] : place]
-        return Place(line, len(before) if unit is Unit.CODEPOINT else len(before.encode("utf-16-le")) // 2)
-
-    def at(self, line: int, column: int, unit: Unit) -> int:
-        """The place of a line and column. Raises BadOffset: not in the text, or inside a surrogate pair."""
-        if not 0 <= line < len(self.starts):
-            raise BadOffset(f"there is no line {line}")
-        start, end = self.span(line, line + 1)
-        try:
-            return start + to_code_points(self._text[start:end], [column], unit)[0]
-        except BadOffset as error:
-            raise BadOffset(f"line {line}: {error}") from error

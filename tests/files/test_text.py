@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from server.files.edits import BadEdits, Edit, apply_edits, edits_of, joined
 from server.files.line_changes import LineRange, both_touch, line_changes, touched
-from server.files.offsets import BadOffset, Lines, Place, Unit, to_code_points, to_utf8, to_utf16
+from server.files.offsets import BadOffset, Lines, Unit, to_code_points, to_utf8
 from server.files.text_diff import MAX_EDITS, diff, split_lines
 
-MIXED = "a📊日\r\ncafe\u0301 👩‍🚀\r\n\n"
 texts = st.text(st.sampled_from("ab \n\r📊日\u0301\ufeff\0"), max_size=60)
 
 
 @given(texts)
 def test_places_are_the_same_in_every_unit(text: str) -> None:
     places = list(range(len(text) + 1))
-    assert to_code_points(text, to_utf16(text, places), Unit.UTF16) == places
+    in_utf16 = [len(text[:place].encode("utf-16-le")) // 2 for place in places]
+    assert to_code_points(text, in_utf16, Unit.UTF16) == places
     assert to_code_points(text, places, Unit.CODEPOINT) == places
     assert [text.encode()[:end].decode() for end in to_utf8(text, places)] == [text[:end] for end in places]
 
@@ -33,25 +33,15 @@ def test_an_offset_inside_a_surrogate_pair_is_no_place() -> None:
         to_code_points("a📊b", [4], Unit.CODEPOINT)
 
 
-@given(texts, st.sampled_from(Unit))
-def test_lines_and_columns_lead_back_to_their_place(text: str, unit: Unit) -> None:
+@given(texts)
+def test_a_place_is_in_the_line_that_has_as_many_before_it(text: str) -> None:
     lines = Lines(text)
+    assert len(lines) == text.count("\n") + 1
     for place in range(len(text) + 1):
-        line, column = lines.place_of(place, unit)
+        line = lines.line_of(place)
         assert text[:place].count("\n") == line
-        assert lines.at(line, column, unit) == place
-
-
-def test_a_column_counts_its_unit_and_crlf_ends_one_line() -> None:
-    lines = Lines(MIXED)
-    assert len(lines) == 4
-    assert lines.place_of(MIXED.index("日"), Unit.UTF16) == Place(0, 3)
-    assert lines.place_of(MIXED.index("日"), Unit.CODEPOINT) == Place(0, 2)
-    assert lines.place_of(MIXED.index("👩"), Unit.UTF16) == Place(1, 6)
-    with pytest.raises(BadOffset, match="line 0: 2 is inside"):
-        lines.at(0, 2, Unit.UTF16)
-    with pytest.raises(BadOffset, match="no line 4"):
-        lines.at(4, 0, Unit.UTF16)
+        start, end = lines.span(line, line + 1)
+        assert start <= place <= end
 
 
 @given(texts, texts)
