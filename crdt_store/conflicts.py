@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from crdt_store.database import Database
 from crdt_store.effects import Effect
@@ -15,6 +15,7 @@ from crdt_store.tables import conflicts
 
 Id = tuple[int, int]
 MAX_LISTED = 200
+_TEXTS = "base", "yours", "theirs", "merged"
 
 
 class NewConflict(NamedTuple):
@@ -83,28 +84,51 @@ class Conflicts:
 
 
 def add_conflicts(
-    connection: Connection, change: Change, found: Sequence[NewConflict], now_ms: int
-) -> tuple[list[int], bool]:
-    """Keep what was found of one change, once, and have both sides notified; the ids, and whether they are new."""
-    of_change = (
-        select(conflicts.c.id)
-        .where(
-            conflicts.c.document == change.document,
-            conflicts.c.epoch == change.epoch,
-            conflicts.c.write_id == change.write_id,
-        )
-        .order_by(conflicts.c.number)
-    )
-    known = list(connection.scalars(of_change)) if found else []
-    if known or not found:
-        return known, False
+    connection: Connection, change: Change, found: Sequence[NewConflict], now_ms: int, max_characters: int
+) -> tuple[list[int | None], bool]:
+    """Keep what was found of one change, once, and have both sides notified; the ids, and whether any is new.
+
+    A document's conflicts have no more texts than `max_characters`: the resolved ones make room, and then what does
+    not fit has no id.
+    """
+    ids = _ids(connection, change, len(found)) if found else []
+    if any(ids) or not found:
+        return ids, False
+    free = _free_characters(connection, change.document, max_characters, sum(map(_size, found)))
     common = {**change._asdict(), "others": json.dumps(list(change.others)), "created_at_ms": now_ms}
-    connection.execute(
-        insert(conflicts), [{**common, "number": number, **_record(new)} for number, new in enumerate(found)]
-    )
-    authors = {*change.others, change.author_id}
-    enqueue_conflict(connection, change.document, change.path, authors, change.author_id, now_ms)
-    return list(connection.scalars(of_change)), True
+    records = []
+    for number, new in enumerate(found):
+        if _size(new) <= free:
+            free -= _size(new)
+            records.append({**common, "number": number, **_record(new)})
+    if records:
+        connection.execute(insert(conflicts), records)
+        authors = {*change.others, change.author_id}
+        enqueue_conflict(connection, change.document, change.path, authors, change.author_id, now_ms)
+    return _ids(connection, change, len(found)), bool(records)
+
+
+def _ids(connection: Connection, change: Change, count: int) -> list[int | None]:
+    """By number; None: it was not kept."""
+    names = "document", "epoch", "write_id"
+    is_of_change = (conflicts.c[name] == getattr(change, name) for name in names)
+    query = select(conflicts.c.number, conflicts.c.id).where(*is_of_change)
+    by_number = {row.number: row.id for row in connection.execute(query)}
+    return [by_number.get(number) for number in range(count)]
+
+
+def _free_characters(connection: Connection, document: str, max_characters: int, wanted: int) -> int:
+    of_document = conflicts.c.document == document
+    kept = select(func.sum(sum(func.length(conflicts.c[name]) for name in _TEXTS))).where(of_document)
+    free = max_characters - int(connection.scalar(kept) or 0)
+    if free >= wanted:
+        return free
+    connection.execute(delete(conflicts).where(of_document, conflicts.c.resolution.is_not(None)))
+    return max_characters - int(connection.scalar(kept) or 0)
+
+
+def _size(new: NewConflict) -> int:
+    return sum(len(getattr(new, name)) for name in _TEXTS)
 
 
 def _record(new: NewConflict) -> dict[str, Any]:
@@ -114,7 +138,7 @@ def _record(new: NewConflict) -> dict[str, Any]:
         "after_clock": after[1],
         "before_client": before[0],
         "before_clock": before[1],
-        **{name: _storable(getattr(new, name)) for name in ("base", "yours", "theirs", "merged")},
+        **{name: _storable(getattr(new, name)) for name in _TEXTS},
     }
 
 

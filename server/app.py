@@ -349,6 +349,7 @@ async def _serving(
                 _job_policy(settings),
                 may_write=partial(_may_write, settings, doorkeeper),
                 live_seconds=settings.conflict_after_seconds,
+                max_conflict_characters=settings.max_conflict_characters,
                 now_ms=now_ms,
                 random=random.random,
                 wake=notifications.worker.wake,

@@ -187,6 +187,9 @@ class Settings(BaseSettings):
     conflict_after_seconds: float = Field(
         5.0, ge=0, description="edits that cross within this are typing together, and no conflict"
     )
+    max_conflict_characters: PositiveInt = Field(
+        16 * MiB, description="what is kept of each file's conflicts, of both texts"
+    )
     max_locks_per_user: PositiveInt = Field(5_000, description="locks held and waited for at once")
     max_lease_seconds: PositiveSeconds = Field(
         86_400, description="longest time that a lease may be asked for"

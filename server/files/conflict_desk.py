@@ -37,7 +37,11 @@ class ConflictDesk:
         hub: Hub,
         now_ms: Callable[[], int],
         wake: Callable[[], None],
+        *,
+        max_characters: int,
     ) -> None:
+        """`max_characters`: of what is kept of a file's conflicts."""
+        self._max_characters = max_characters
         self._conflicts = conflicts
         self._versions = versions
         self._writer = writer
@@ -45,8 +49,8 @@ class ConflictDesk:
         self._now_ms = now_ms
         self._wake = wake
 
-    async def keep(self, outcome: Outcome) -> Sequence[int]:
-        """Keep the conflicts of a change, and tell the workspace; their ids."""
+    async def keep(self, outcome: Outcome) -> Sequence[int | None]:
+        """Keep the conflicts of a change, and tell the workspace; their ids. None: the file has no room for it."""
         if outcome.check is None or not (outcome.conflicts or outcome.is_asked):
             return ()
         keeping = self.keeping(outcome.check, outcome.conflicts)
@@ -55,13 +59,13 @@ class ConflictDesk:
 
     def keeping(self, check: ConflictCheck, found: Sequence[Conflict]) -> "Keeping":
         """The same as an effect, which also has the change looked at no more."""
-        return Keeping(check, found, self._now_ms(), self._kept)
+        return Keeping(check, found, self._now_ms(), self._max_characters, self._kept)
 
-    def _kept(self, change: Change, ids: Sequence[int]) -> None:
+    def _kept(self, change: Change, ids: Sequence[int | None]) -> None:
         self._wake()
         payload = {
             "path": change.path,
-            "conflict_ids": ids,
+            "conflict_ids": [each for each in ids if each is not None],
             "authors": sorted({change.author_id, *change.others}),
         }
         name = parse_room_name(change.document, plain_names_workspace_id=None)
@@ -107,12 +111,14 @@ class Keeping:
     check: ConflictCheck
     found: Sequence[Conflict]
     now_ms: int
-    on_kept: Callable[[Change, Sequence[int]], None]
-    ids: Sequence[int] = ()
+    max_characters: int
+    on_kept: Callable[[Change, Sequence[int | None]], None]
+    ids: Sequence[int | None] = ()
 
     def store(self, connection: Connection) -> None:
+        found = [_new(each) for each in self.found]
         self.ids, self._is_new = add_conflicts(
-            connection, self._change(), [_new(each) for each in self.found], self.now_ms
+            connection, self._change(), found, self.now_ms, self.max_characters
         )
         discard_check(connection, self.check)
 

@@ -60,9 +60,12 @@ class LinesModel(BaseModel):
 
 
 class FoundConflictModel(BaseModel):
-    """`lines`: of the merged text. `base`: what both have changed; `others`: the users who wrote `theirs`."""
+    """`lines`: of the merged text. `base`: what both have changed; `others`: the users who wrote `theirs`.
 
-    id: int
+    `id`: null if it is not kept, since the file has no room for more.
+    """
+
+    id: int | None
     lines: LinesModel
     base: str
     yours: str
@@ -71,7 +74,7 @@ class FoundConflictModel(BaseModel):
     others: list[int]
 
     @classmethod
-    def of(cls, conflict_id: int, found: Conflict) -> Self:
+    def of(cls, conflict_id: int | None, found: Conflict) -> Self:
         return cls(
             id=conflict_id,
             lines=LinesModel(start=found.lines.start, end=found.lines.end),
@@ -91,7 +94,7 @@ class WrittenModel(BaseModel):
     conflicts: list[FoundConflictModel]
 
     @classmethod
-    def of(cls, outcome: Outcome, conflict_ids: Sequence[int]) -> Self:
+    def of(cls, outcome: Outcome, conflict_ids: Sequence[int | None]) -> Self:
         found = zip(conflict_ids, outcome.conflicts, strict=True)
         conflicts = [FoundConflictModel.of(conflict_id, conflict) for conflict_id, conflict in found]
         return cls(version=str(outcome.state.version), merged=outcome.is_merged, conflicts=conflicts)

@@ -45,6 +45,7 @@ class Files:
         *,
         may_write: MayWrite,
         live_seconds: float,
+        max_conflict_characters: int,
         now_ms: Callable[[], int],
         random: Callable[[], float],
         wake: Callable[[], None],
@@ -56,7 +57,15 @@ class Files:
         self._log = log
         self.versions = versions
         self.writer = FileWriter(self.versions, rooms, commits, held_back.lock_on, now_ms)
-        self.desk = ConflictDesk(Conflicts(database), self.versions, self.writer, hub, now_ms, wake)
+        self.desk = ConflictDesk(
+            Conflicts(database),
+            self.versions,
+            self.writer,
+            hub,
+            now_ms,
+            wake,
+            max_characters=max_conflict_characters,
+        )
         checks = ConflictChecks(versions, self.desk, live_ms=int(live_seconds * 1000))
         self.checker = Worker(
             Jobs(database),

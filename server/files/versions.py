@@ -137,11 +137,10 @@ class Versions:
         head, rows = await self._log.head(name), _FEW_ROWS
         while True:
             after = max(head.last_seq - rows, 0)
-            written: list[WrittenBy] = []
-            async for stored in self._log.read(name, after=after):
-                if stored.row.epoch == head.epoch:
-                    written += updates_of(stored)
-            yield written, after == 0
+            stored = [
+                each async for each in self._log.read(name, after=after) if each.row.epoch == head.epoch
+            ]
+            yield await asyncio.to_thread(_updates_of_all, stored), after == 0
             if after == 0:
                 return
             rows *= 4
@@ -218,6 +217,10 @@ def updates_of(stored: StoredRow) -> list[WrittenBy]:
         )
         for update in row.updates
     ]
+
+
+def _updates_of_all(stored: Sequence[StoredRow]) -> list[WrittenBy]:
+    return [update for each in stored for update in updates_of(each)]
 
 
 def _up_to(stored: StoredRow, version: Version) -> list[bytes] | None:

@@ -65,6 +65,12 @@ LIMITS = (
         "what a user writes to locked documents, until the locks end",
         "no more is kept",
     ),
+    Limit(
+        "max_conflict_characters",
+        "characters",
+        "the texts of a file's conflicts",
+        "resolved ones go, then no more are kept",
+    ),
     Limit("max_locks_per_user", "locks", "a user, held and waited for", _429),
     Limit("max_lease_seconds", "seconds", "a lease of a lock", "HTTP 422"),
     Limit("max_outbox_bytes", "bytes", "what a client leaves unread", "one diff when it has caught up"),

@@ -23,8 +23,12 @@ async def change(database: Database) -> Change:
     return Change(FILE, 1, 2**52 + 1, "a.md", alice, [bob])
 
 
-async def add(database: Database, change: Change, found: list[NewConflict], now_ms: int) -> list[int]:
-    return (await database.write(partial(add_conflicts, change=change, found=found, now_ms=now_ms)))[0]
+async def add(
+    database: Database, change: Change, found: list[NewConflict], now_ms: int, max_characters: int = 1000
+) -> list[int]:
+    """The ids; 0 for what is not kept."""
+    add = partial(add_conflicts, change=change, found=found, now_ms=now_ms, max_characters=max_characters)
+    return [each or 0 for each in (await database.write(add))[0]]
 
 
 async def test_what_was_found_is_listed_newest_first(database: Database, change: Change) -> None:
@@ -62,3 +66,18 @@ async def test_a_conflict_is_resolved_once(database: Database, change: Change) -
         change.author_id,
         9,
     )
+
+
+async def test_a_file_keeps_so_much_and_resolved_ones_make_room(database: Database, change: Change) -> None:
+    conflicts = Conflicts(database)
+    first, second = await add(database, change, [FIRST, SECOND], 7, max_characters=30)
+    assert first
+    assert second
+    other = change._replace(write_id=9)
+    too_long, kept = await add(database, other, [FIRST, SECOND], 8, max_characters=33)
+    assert not too_long
+    assert kept == (await conflicts.list(FILE))[0].id
+    await conflicts.resolve(first, "merged", change.author_id, now_ms=9)
+    (third,) = await add(database, change._replace(write_id=10), [FIRST], 10, max_characters=35)
+    assert [each.id for each in await conflicts.list(FILE, is_open=False)] == [third, kept, second]
+    assert await conflicts.get(FILE, first) is None
