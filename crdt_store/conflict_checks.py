@@ -8,11 +8,11 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete
 
 from crdt_store.jobs import Job, enqueue
 from crdt_store.places import find
-from crdt_store.tables import documents, jobs
+from crdt_store.tables import jobs
 
 FILE_CONFLICTS = "file_conflicts"
 
@@ -57,9 +57,4 @@ def discard_check(connection: Connection, check: ConflictCheck) -> None:
 def is_newest(connection: Connection, document: str, seq: int) -> bool:
     """Whether only the row that this transaction stores has come after that one."""
     place = find(connection, document)
-    if place is None:
-        return False
-    last_seq: int = connection.execute(
-        select(documents.c.last_seq).where(documents.c.id == place.id)
-    ).scalar_one()
-    return last_seq <= seq + 1
+    return place is not None and place.last_seq <= seq + 1

@@ -46,7 +46,12 @@ class ConflictChecks:
             return ()
         if sides is None or all(each.author_id in (None, check.author_id) for each in sides.others):
             return ()
-        return await asyncio.to_thread(_compare, sides)
+        found = await asyncio.to_thread(_compare, sides)
+        of_others = [
+            each._replace(others=tuple(user for user in each.others if user != check.author_id))
+            for each in found
+        ]
+        return [each for each in of_others if each.others]
 
     async def _sides(self, check: ConflictCheck) -> _Sides | None:
         """None: nobody has written anything that the author had not seen."""

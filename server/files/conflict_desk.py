@@ -1,6 +1,7 @@
 """Conflicts of files: kept when a change is found to have one, told, listed and resolved."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from server.files.writing import FileWriter, Outcome
 from server.locks.access import path_of
 from server.news.hub import Hub, News
 from server.rooms.names import RoomName, parse_room_name
+
+logger = logging.getLogger(__name__)
 
 YOURS, THEIRS, MERGED = "yours", "theirs", "merged"
 """What a conflict may be resolved by."""
@@ -123,6 +126,8 @@ class Keeping:
         discard_check(connection, self.check)
 
     def committed(self) -> None:
+        if None in self.ids:
+            logger.warning("%s has no room for more conflicts", self.check.document)
         if self._is_new:
             self.on_kept(self._change(), self.ids)
 

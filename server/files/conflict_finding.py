@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from server.files.change_tracking import changes_by_author
 from server.files.edits import Edit
 from server.files.line_changes import LineRange, both_touch, touched
 from server.files.offsets import Lines
@@ -42,15 +43,34 @@ def find_conflicts(
     lines = Lines(base.text)
     spans = [lines.span(*each) for each in ranges]
     before = [each.data for each in others]
-    authors = tuple(sorted({each.author_id for each in others if each.author_id is not None}))
+    authors = _Authors(base, others)
     found: list[Conflict] = []
     regions = regions_of(base, spans)
     sides = (find(base, more, regions) for more in (mine, before, [*before, *mine]))
     for region, (start, end), ours, theirs_here, both in zip(regions, spans, *sides, strict=True):
         if not ours.said == theirs_here.said == both.said:
             said = base.text[start:end], ours.said, theirs_here.said, both.said
-            found.append(Conflict(region, _lines_of(both), *said, authors))
+            found.append(Conflict(region, _lines_of(both), *said, authors.of(_lines_of(theirs_here))))
     return found
+
+
+class _Authors:
+    """Who wrote which of what others wrote since the base."""
+
+    def __init__(self, base: FileState, others: Sequence[WrittenBy]) -> None:
+        self._all = tuple(sorted({each.author_id for each in others if each.author_id is not None}))
+        self._changes = changes_by_author(base, others) if len(self._all) > 1 else []
+
+    def of(self, lines: LineRange) -> tuple[int, ...]:
+        """Of these lines, in the text as the others left it; if nobody can say, all of them."""
+        found = {
+            change.author_id
+            for change in self._changes
+            for start, end in change.ranges
+            if (start < lines.end and lines.start < end)
+            or (start == end and lines.start <= start <= lines.end)
+        }
+        return tuple(each for each in self._all if each in found) or self._all
 
 
 def _lines_of(span: Span) -> LineRange:

@@ -67,12 +67,13 @@ def what_crossed(
         raise LookFurther
     if not unknown or unknown[0] == 0:
         return None
-    rest = [(before[index], index in set(unknown)) for index in range(unknown[0], len(before))]
+    are_others = set(unknown)
+    rest = [before[index] for index in range(unknown[0], len(before)) if index not in are_others]
     return Crossed(
         before[unknown[0] - 1],
-        [each for each, is_other in rest if not is_other and each.author_id != author_id],
-        [each for each, is_other in rest if is_other],
-        [*(each for each, is_other in rest if not is_other and each.author_id == author_id), change],
+        [each for each in rest if each.author_id != author_id],
+        [before[index] for index in unknown],
+        [*(each for each in rest if each.author_id == author_id), change],
     )
 
 

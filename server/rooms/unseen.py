@@ -17,13 +17,15 @@ Lacked = Mapping[int, int]
 OnReturn = Callable[[RoomName, int, int, bytes, Lacked], Sequence[Effect]]
 """(room, epoch, user id, update, what its author lacked) -> what is to be stored with the update."""
 
+_MANY_OWN_IDS = 1000
+
 
 class Unseen:
     """Of those who have not answered yet. `state`: the document's clocks (client id -> next clock)."""
 
     def __init__(self, state: Callable[[], Mapping[int, int]]) -> None:
         self._state = state
-        self._known: dict[Member, dict[int, int] | None] = {}  # None: it has not said yet what it has
+        self._known: dict[Member, Mapping[int, int] | None] = {}  # None: it has not said yet what it has
 
     def came(self, member: Member) -> None:
         """It is asked for what it has."""
@@ -31,17 +33,21 @@ class Unseen:
             self._known[member] = None
 
     def declared(self, member: Member, known: Mapping[int, int]) -> None:
-        """What it has, as it says the first time. No more is kept than the document itself has clocks."""
-        if member in self._known and self._known[member] is None:
-            self._known[member] = {client: known.get(client, 0) for client in self._state()}
+        """What it has, as it says the first time. One that has nothing of the document was not away: it is new."""
+        if self._known.get(member, known) is not None:  # said before, or nobody waits for it
+            return
+        state = self._state()
+        if known.keys().isdisjoint(state):
+            del self._known[member]
+        elif len(known) > len(state) + _MANY_OWN_IDS:  # what it claims to have may be made up
+            self._known[member] = {client: known.get(client, 0) for client in state}
+        else:
+            self._known[member] = known
 
     def answered(self, member: Member) -> Lacked | None:
-        """What the member lacked of what there is now, asked once, at its first answer.
-
-        None if nobody can say, and for one that had nothing of the document at all: it was not away, it is new.
-        """
+        """What the member lacked of what there is now, asked once, at its first answer; None: nobody can say."""
         known = self._known.pop(member, None)
-        if known is None or not any(known.values()):
+        if known is None:
             return None
         return {
             client: known.get(client, 0)

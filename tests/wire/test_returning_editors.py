@@ -117,6 +117,18 @@ async def test_whoever_comes_back_with_a_line_that_another_changed_has_a_conflic
     assert conflict["others"] != [conflict["author_id"]]
 
 
+async def test_only_who_changed_the_line_has_the_conflict(server: RunningServer, table: Table) -> None:
+    eve = await Editor(server, "eve", 5, table.path).join()
+    await table.bob.leave()
+    await table.alice.type(6, "her ")
+    await eve.type(0, "zero\n")
+    table.bob.write(6, "his ")
+    await table.bob.join()
+    (conflict,) = await table.conflicts()
+    alice_id = (await table.file._http.get("/api/me")).json()["user_id"]
+    assert conflict["others"] == [alice_id]
+
+
 async def test_a_line_that_was_only_deleted_meanwhile_was_changed_too(table: Table) -> None:
     await table.bob.leave()
     await table.alice.type(6, "", erased=7)
