@@ -46,6 +46,10 @@ UNAVAILABLE = (
     MalformedUpdate,
 )
 _RETRY_SECONDS = 10.0
+_MAX_ARRIVING, _MAX_ARRIVING_BYTES = 1000, 16 * 2**20
+"""Updates of one file on their way to the disk; one of any size more."""
+
+_NOT_KEPT = "the file is locked, and your edit could not be kept"
 logger = logging.getLogger(__name__)
 
 
@@ -96,6 +100,10 @@ class HeldBack:
         """As `Holding.keep`: in the order in which it came."""
         lock = self.lock_against(room.name, member.user_id)
         arriving = self._arriving.setdefault(room.name.canonical, [])
+        size_bytes = sum(len(each.update) for each in arriving)
+        if len(arriving) >= _MAX_ARRIVING or size_bytes > _MAX_ARRIVING_BYTES:
+            member.close(CloseCode.TRY_AGAIN_LATER, "the disk is behind with what is held of this file")
+            return
         arriving.append(_Arrived(room, member, update, lacked, None if lock is None else lock.acquired_at_ms))
         if len(arriving) == 1:
             self._start(self._keep_all(room.name))
@@ -110,10 +118,14 @@ class HeldBack:
 
     async def _keep_all(self, name: RoomName) -> None:
         arriving = self._arriving[name.canonical]
-        while arriving:
-            await self._keep(arriving[0])
-            arriving.pop(0)
-        del self._arriving[name.canonical]
+        try:
+            while arriving:
+                await self._keep(arriving[0])
+                arriving.pop(0)
+        finally:
+            del self._arriving[name.canonical]
+            for left in arriving:  # what nobody foresaw: they come back with it
+                left.member.close(CloseCode.INTERNAL_ERROR, _NOT_KEPT)
         self.unlocked(name)  # it may be by now
 
     async def _keep(self, arrived: _Arrived) -> None:
@@ -131,7 +143,7 @@ class HeldBack:
             member.close(CloseCode.TRY_AGAIN_LATER, str(error))
         except LogUnavailable as error:
             logger.error("%s: an edit of user %d is not held: %s", name, member.user_id, error)
-            member.close(CloseCode.INTERNAL_ERROR, "the file is locked, and your edit could not be kept")
+            member.close(CloseCode.INTERNAL_ERROR, _NOT_KEPT)
         else:
             self._tell(name, member.user_id)
 

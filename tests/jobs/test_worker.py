@@ -286,3 +286,35 @@ async def test_two_workers_do_each_job_once(factory: Factory) -> None:
         for name in "ab":
             tasks.start_soon(partial(factory.worker(name).work_off))
     assert sorted(await factory.stored()) == sorted(map(str, range(30)))
+
+
+async def test_what_takes_long_is_prepared_before_its_transaction_and_one_at_a_time(factory: Factory) -> None:
+    """A handler that fails is tried again, as an effect that cannot be stored is."""
+    prepared: list[str] = []
+    fails_at = {"b"}
+
+    async def prepare(job: Job) -> Effect:
+        name: str = json.loads(job.payload)["name"]
+        assert await factory.stored() == [each for each in prepared if each not in fails_at]
+        prepared.append(name)
+        if name in fails_at:
+            raise ZeroDivisionError(name)
+        return Effect(factory.effects, [name])
+
+    worker = Worker(
+        factory.jobs,
+        {},
+        POLICY,
+        name="long",
+        now_ms=lambda: factory.now_ms,
+        random=lambda: 0.0,
+        long_handlers={"k": prepare},
+    )
+    await factory.enqueue("a", "b", "c")
+    await worker.work_off()
+    assert await factory.stored() == factory.effects.told == ["a", "c"]
+    fails_at.clear()
+    prepared.remove("b")
+    factory.now_ms += 1000
+    await worker.work_off()
+    assert factory.effects.told == ["a", "c", "b"]
