@@ -54,7 +54,7 @@ from server.rooms.roster import Roster
 from server.rooms.rules import Law, Ruling, Written
 from server.rooms.standstill import Standstill
 from server.rooms.threshold import Threshold
-from server.rooms.unseen import Lacked, OnReturn, Unseen, no_effects
+from server.rooms.unseen import Known, OnReturn, Unseen, no_effects
 
 T = TypeVar("T")
 EffectsOf = Callable[[bytes], Sequence[Effect]]
@@ -392,8 +392,9 @@ class Room(YRoom):
                 verdict.shape is None or not self.document.contents.adds(verdict.shape)
             )
             held = None if is_known else to_be_held(verdict)
-            lacked = self._unseen.answered(member) if is_reply else None
+            known = self._unseen.answered(member) if is_reply else None
             if held is not None:
+                lacked = None if known is None else self._unseen.lacked(known)
                 self._holding.keep(self, member, held, lacked)
             elif verdict.shape is not None and verdict.shape.structs:
                 self._echoes.acknowledge(member, verdict)
@@ -454,14 +455,14 @@ class Room(YRoom):
                 self._note(member, intake.verdict, is_reply=is_reply)
             elif intake.verdict.rest is not None:
                 self._hold(member, intake.verdict.rest)
-            lacked = self._unseen.answered(member) if is_reply else None
-            effects_of = None if lacked is None else partial(self._effects_of_return, member.user_id, lacked)
+            known = self._unseen.answered(member) if is_reply else None
+            effects_of = None if known is None else partial(self._effects_of_return, member.user_id, known)
             self._complete(member, intake, is_reply=is_reply, effects_of=effects_of)
             if self._held and intake.verdict.shape is not None:
                 self._retries.try_those_of(intake.verdict.shape.structs)
 
-    def _effects_of_return(self, user_id: int, lacked: Lacked, update: bytes) -> Sequence[Effect]:
-        return self._on_return(self.name, self.epoch, user_id, update, lacked)
+    def _effects_of_return(self, user_id: int, known: Known, update: bytes) -> Sequence[Effect]:
+        return self._on_return(self.name, self.epoch, user_id, update, self._unseen.lacked(known))
 
     def _law(self, member: Member) -> Law | None:
         if self.rules is None:

@@ -11,6 +11,9 @@ from server.protocol.varint import var_uint
 from server.rooms.member import Member
 from server.rooms.names import RoomName
 
+Known = Mapping[int, int]
+"""Client id -> next clock."""
+
 Lacked = Mapping[int, int]
 """Client id -> the first clock of what is there that somebody did not have."""
 
@@ -21,18 +24,18 @@ _MANY_OWN_IDS = 1000
 
 
 class Unseen:
-    """Of those who have not answered yet. `state`: the document's clocks (client id -> next clock)."""
+    """Of those who have not answered yet. `state`: the document's clocks."""
 
-    def __init__(self, state: Callable[[], Mapping[int, int]]) -> None:
+    def __init__(self, state: Callable[[], Known]) -> None:
         self._state = state
-        self._known: dict[Member, Mapping[int, int] | None] = {}  # None: it has not said yet what it has
+        self._known: dict[Member, Known | None] = {}  # None: it has not said yet what it has
 
     def came(self, member: Member) -> None:
         """It is asked for what it has."""
         if member.has_replica:
             self._known[member] = None
 
-    def declared(self, member: Member, known: Mapping[int, int]) -> None:
+    def declared(self, member: Member, known: Known) -> None:
         """What it has, as it says the first time. One that has nothing of the document was not away: it is new."""
         if self._known.get(member, known) is not None:  # said before, or nobody waits for it
             return
@@ -44,11 +47,12 @@ class Unseen:
         else:
             self._known[member] = known
 
-    def answered(self, member: Member) -> Lacked | None:
-        """What the member lacked of what there is now, asked once, at its first answer; None: nobody can say."""
-        known = self._known.pop(member, None)
-        if known is None:
-            return None
+    def answered(self, member: Member) -> Known | None:
+        """What it had, told once, at its first answer; None: nobody can say."""
+        return self._known.pop(member, None)
+
+    def lacked(self, known: Known) -> Lacked:
+        """What somebody who had that lacks of what there is now. Takes time by the document's clients."""
         return {
             client: known.get(client, 0)
             for client, clock in self._state().items()
