@@ -5,13 +5,11 @@ import socket
 import sys
 import time
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import anyio
 import typer
 import uvicorn
-from pydantic import ValidationError
 
 from auth.grants import Role
 from auth.principals import Agent
@@ -20,6 +18,7 @@ from crdt_store.migrations import UnknownSchema
 from crdt_store.update_log import LogUnavailable
 from server.app import create_app
 from server.chat_command import chat
+from server.command_settings import DataDir, fail, read_settings, variable
 from server.interpreter import prepare_to_serve
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
@@ -36,16 +35,8 @@ def _settings_help() -> str:
     lines = ["Settings, from the environment or a `.env` file (options win):", ""]
     for name, field in Settings.model_fields.items():
         default = "unset" if field.default is None else field.default
-        lines.append(f"- `{_variable(name)}` ({default}): {field.description}")
+        lines.append(f"- `{variable(name)}` ({default}): {field.description}")
     return "\n".join(lines)
-
-
-def _variable(name: str) -> str:
-    """The environment variable of a setting, which may be given by its own name or by the variable's."""
-    field = Settings.model_fields.get(name)
-    if field is None:
-        return name
-    return str(field.validation_alias or f"COSTUDIO_{name.upper()}")
 
 
 app = typer.Typer(
@@ -55,8 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The real-time collaboration server of an AI studio for Unreal Engine teams.",
 )
-
-DataDir = Annotated[Path | None, typer.Option(help="Where the embedded database and the secret live.")]
 
 
 @app.command(epilog=_settings_help())
@@ -73,7 +62,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server. The database is migrated first."""
-    settings = _read_settings(host=host, port=port, data_dir=data_dir, dev=dev)
+    settings = read_settings(host=host, port=port, data_dir=data_dir, dev=dev)
     logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it has a line for every plug-in
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)  # it would log what people write
@@ -81,7 +70,7 @@ def serve(
         listener = _listen(settings)
         server = _Server(settings)
     except (SettingsError, UnknownSchema, LogUnavailable) as error:
-        _fail(str(error))
+        fail(str(error))
     prepare_to_serve()
     server.run(sockets=[listener])
     if not server.started:
@@ -119,7 +108,7 @@ def token(
     data_dir: DataDir = None,
 ) -> None:
     """Print a token, signed with the secret that is set or the development secret in the data directory."""
-    settings = _read_settings(data_dir=data_dir, dev=True)
+    settings = read_settings(data_dir=data_dir, dev=True)
     try:
         minted = token_minter(settings, kid).mint(
             user,
@@ -134,7 +123,7 @@ def token(
         # What no server would let in is not handed out.
         anyio.run(partial(token_verifier(settings).verify, minted, now_seconds=now_seconds))
     except (SettingsError, ValueError, InvalidToken) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(minted)
 
 
@@ -198,19 +187,6 @@ class _Server(uvicorn.Server):
             for user in DEVELOPMENT_USERS:
                 print(f"token of {user}: {development_token(minter, user, now_seconds=time.time())}")
         sys.stdout.flush()
-
-
-def _read_settings(**options: object) -> Settings:
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
-    except ValidationError as error:
-        _fail("; ".join(f"{_variable(str(fault['loc'][0]))}: {fault['msg']}" for fault in error.errors()))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"costudio: {message}", err=True)
-    raise typer.Exit(2)
 
 
 def main() -> None:
