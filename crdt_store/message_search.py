@@ -12,6 +12,8 @@ from crdt_store.prepared import Prepared
 from crdt_store.tables import messages
 from crdt_store.words import Word, words_of, words_to_find
 
+_BATCH = 1000  # of messages
+
 _REMEMBER = {
     "sqlite": Prepared(text("INSERT INTO message_words (rowid, words) VALUES (:id, :words)")),
     "postgresql": Prepared(
@@ -52,9 +54,21 @@ def remember(connection: Connection, found: Iterable[StoredMessage]) -> None:
     )
 
 
+def remember_all(connection: Connection) -> None:
+    """Make the index of a database that has messages and none."""
+    wanted = select(*COLUMNS).where(messages.c.deleted.is_(False))
+    for records in connection.execute(wanted, execution_options={"yield_per": _BATCH}).partitions():
+        remember(connection, [stored_message(record) for record in records])
+
+
 def forget(connection: Connection, message_id: int) -> None:
     """Let a message not be found any more."""
     _FORGET.run(connection, [{"id": message_id}])
+
+
+def forget_all(connection: Connection) -> None:
+    """Let no message be found any more."""
+    connection.execute(text("DELETE FROM message_words"))
 
 
 def search(

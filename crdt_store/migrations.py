@@ -80,6 +80,17 @@ def database_version(connection: Connection) -> str | None:
     return None
 
 
+def require_current(connection: Connection) -> None:
+    """Raises UnknownSchema unless the tables are those of this code, neither older nor newer."""
+    version = database_version(connection)
+    if version is None:
+        raise UnknownSchema("the database has no tables: no server has used it yet")
+    if version != HEAD:
+        raise UnknownSchema(
+            f"the database has version {version}, this program {HEAD}: use the one that serves it"
+        )
+
+
 def alembic_config(connection: Connection) -> "Config":
     """Alembic's configuration, without a file, to work on this connection and in its transaction."""
     from alembic.config import Config

@@ -151,12 +151,14 @@ class _Connector:
             _report(found)
 
 
-def run_in_transaction(dsn: str, body: Callable[[Connection], T]) -> T:
+def run_in_transaction(dsn: str, body: Callable[[Connection], T], *, writes: bool = True) -> T:
     """Run `body` without a limit to its statements, and commit; for migrations, where no event loop need run.
 
-    Blocks the caller, in whose thread one may run all the same. Raises LogUnavailable, Conflict.
+    What only reads sees one moment of the database. Blocks the caller, in whose thread one may run all the same.
+    Raises LogUnavailable, Conflict.
     """
-    settings = _WRITE | {"statement_timeout": "0", "lock_timeout": f"{_MIGRATION_LOCK_SECONDS}s"}
+    limits = {"statement_timeout": "0", "lock_timeout": f"{_MIGRATION_LOCK_SECONDS}s"}
+    settings = (_WRITE if writes else _READ) | limits
 
     async def run() -> T:
         engine = _engine(_Connector(dsn), settings, NullPool)

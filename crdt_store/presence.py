@@ -105,6 +105,12 @@ class PresenceStore:
         return await self._database.read(people)
 
 
+def live_nodes(connection: Connection, now_ms: int) -> list[str]:
+    """The nodes that have said of late that they are alive."""
+    is_alive = presence_nodes.c.alive_at_ms >= now_ms - int(LEASE_SECONDS * 1000)
+    return list(connection.scalars(select(presence_nodes.c.node_id).where(is_alive)))
+
+
 def _begin(connection: Connection, node_id: str, now_ms: int) -> None:
     _end(connection, node_id)
     connection.execute(insert(presence_nodes), {"node_id": node_id, "alive_at_ms": now_ms})

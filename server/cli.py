@@ -20,6 +20,7 @@ from server.app import create_app
 from server.chat_command import chat
 from server.command_settings import DataDir, fail, read_settings, variable
 from server.interpreter import prepare_to_serve
+from server.operator.backup_commands import backup, restore
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
 from server.token_settings import token_minter, token_verifier
@@ -153,6 +154,8 @@ def _agent(name: str | None, run: str | None, on_behalf_of: str | None) -> Agent
 
 
 app.command()(chat)
+app.command()(backup)
+app.command()(restore)
 
 
 def _listen(settings: Settings) -> socket.socket:
