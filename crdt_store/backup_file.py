@@ -129,7 +129,7 @@ def _sum(connection: sqlite3.Connection, table: str, on_rows: OnRows) -> tuple[i
     cursor = connection.execute(f'SELECT * FROM "{table}" NOT INDEXED')
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
         for row in rows:
-            values = [len(value) if isinstance(value, bytes) else value for value in row]
+            values = [(len(value),) if isinstance(value, bytes) else value for value in row]
             digest.update(ascii(values).encode())
             for value in row:
                 if isinstance(value, bytes):

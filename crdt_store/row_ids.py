@@ -21,7 +21,7 @@ def last_ids(connection: Connection) -> dict[str, int]:
         kept = connection.execute(text("SELECT name, seq FROM sqlite_sequence"))
         return found | {name: seq for name, seq in kept if name in found}
     for table in found:
-        last = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {_sequence(table)}"
+        last = f"SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM {_sequence(table)}"
         found[table] = connection.execute(text(last)).scalar_one()
     return found
 
