@@ -1,13 +1,13 @@
 """A backup while people type: one moment of every document, with all that was acknowledged before it began."""
 
-import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 
 import anyio
 import pytest
+from typer.testing import Result
 
 from crdt_store.engine import create_engine
 from crdt_store.gathering import gather
@@ -15,7 +15,8 @@ from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
 from server.engine.document import Document
 from server.operator.renewal import all_documents
-from tests.server_process import COSTUDIO, ServerProcess, running_server
+from tests.operator.commands import costudio_beside
+from tests.server_process import ServerProcess, running_server
 from tests.wire.client import WireClient, Writer, open_client
 
 ROOMS = [f"workspace:1/{nth}.md" for nth in range(3)]
@@ -91,7 +92,7 @@ async def test_a_backup_under_load_is_one_moment_with_all_that_was_acknowledged(
             for _, typist in people:
                 await typist.wait_for(EDITS_BEFORE)
             before = [(room, tuple(typist.acknowledged)) for room, typist in people]
-            await _run("backup", backup, **environment)
+            await _done(costudio_beside("backup", backup, data_dir=tmp_path / "data", **environment))
             during = sum(
                 len(t.acknowledged) - len(said) for (_, said), (_, t) in zip(before, people, strict=True)
             )
@@ -115,12 +116,11 @@ async def test_a_backup_under_load_is_one_moment_with_all_that_was_acknowledged(
         assert [word for word in words if word not in texts[room]] == []
 
     # Elsewhere, it says the same.
-    await _run("restore", backup, "--data-dir", restored)
+    await _done(costudio_beside("restore", backup, data_dir=restored))
     expected = {room: digest(text) for room, text in texts.items()}
     assert await digests(f"sqlite:///{restored / 'costudio.db'}") == expected
 
 
-async def _run(*arguments: object, **environment: str) -> None:
-    command = [str(COSTUDIO), *map(str, arguments)]
-    done = await anyio.run_process(command, env=environment, stderr=subprocess.STDOUT, check=False)
-    assert done.returncode == 0, done.stdout.decode()
+async def _done(command: Awaitable[Result]) -> None:
+    result = await command
+    assert result.exit_code == 0, result.stderr
