@@ -96,7 +96,7 @@ def read_history(
     for record in records:
         _check_hole(document, after + 1, record["first_seq"] - 1, gone)
         after = record["last_seq"]
-        if not is_gone(gone, after) and (stored := _checked_row(document, record)) is not None:
+        if not is_gone(gone, after) and (stored := checked_row(document, record)) is not None:
             kept = without_quarantined(stored, gone)
             rows += [] if kept is None else [kept]
     _check_hole(document, after + 1, reached, gone)
@@ -109,8 +109,8 @@ def _check_hole(document: str, first: int, last: int, gone: Gone) -> None:
         raise DocumentDamaged(document, last, f"missing in the history, from row {first} on")
 
 
-def _checked_row(document: str, record: RowMapping) -> StoredRow | None:
-    """None if it has no update."""
+def checked_row(document: str, record: RowMapping) -> StoredRow | None:
+    """The row that a record of the table holds; None if it has no update. Raises DocumentDamaged."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
     seqs = record["first_seq"], record["last_seq"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]

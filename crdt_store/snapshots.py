@@ -51,7 +51,7 @@ def _newest_intact(connection: Connection, document: str, place: Place) -> tuple
             _SNAPSHOTS, {"document": place.id, "after": place.base_seq}
         ).mappings():
             try:
-                snapshot = _checked(document, record)
+                snapshot = checked_snapshot(document, record)
             except DAMAGE as error:
                 damage.append(f"snapshot {record['seq']} of {document!r}: {error}")
                 continue
@@ -62,7 +62,8 @@ def _newest_intact(connection: Connection, document: str, place: Place) -> tuple
     return None, damage
 
 
-def _checked(document: str, record: RowMapping) -> Snapshot:
+def checked_snapshot(document: str, record: RowMapping) -> Snapshot:
+    """The one that a record of the table holds. Raises DAMAGE."""
     seq, data, summary = record["seq"], record["data"], record["summary"]
     if snapshot_checksum(document, seq, data, summary, record["created_at_ms"]) != record["checksum"]:
         raise ValueError("the checksum does not match")

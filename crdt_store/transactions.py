@@ -130,7 +130,7 @@ def _read_updates(
             raise DocumentDamaged(document, seq - 1, f"missing, from row {after + 1} on")
         after = seq
         if not is_gone(gone, seq):
-            kept = without_quarantined(_checked_row(document, place.epoch, record), gone)
+            kept = without_quarantined(checked_row(document, place.epoch, record), gone)
             rows += [] if kept is None else [kept]
     if after < reached and not is_gone(gone, reached):
         raise DocumentDamaged(document, reached, f"missing, from row {after + 1} on")
@@ -184,7 +184,8 @@ def _end_of_batch(connection: Connection, document_id: int, after: int) -> int:
     return last
 
 
-def _checked_row(document: str, epoch: int, record: RowMapping) -> StoredRow:
+def checked_row(document: str, epoch: int, record: RowMapping) -> StoredRow:
+    """The row that a record of the table holds. Raises DocumentDamaged."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]
     try:

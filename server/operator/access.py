@@ -5,9 +5,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import anyio.to_thread
+
 from crdt_store.backup_file import BackupDamaged
 from crdt_store.database import Database
 from crdt_store.engine import create_engine, database_path, postgres_dsn
+from crdt_store.long_transactions import read_at_length
 from crdt_store.migrations import UnknownSchema, require_current
 from crdt_store.presence import live_nodes
 from crdt_store.restoring import NotEmpty
@@ -51,9 +54,10 @@ def be_quiet() -> None:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """The database, which a server of this version has used. Raises LogUnavailable, UnknownSchema, SettingsError."""
-    database = create_engine(database_url(settings))
+    url = database_url(settings)
+    await anyio.to_thread.run_sync(read_at_length, url, require_current)
+    database = create_engine(url)
     try:
-        await database.read(require_current)
         yield database
     finally:
         await database.close()

@@ -5,7 +5,7 @@ those hold, so that it is kept aside when they come back (docs/documents.md), no
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 
 from crdt_store.compaction import Condense, CondenseFailed, compact
 from crdt_store.database import Database
@@ -14,22 +14,13 @@ from crdt_store.held_edits import HeldEdits
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.stale_updates import StaleUpdates
 from crdt_store.update_log import DocumentDamaged, Row, Update, UpdateLog
+from server.operator.documents import all_documents
 from server.protocol.merge_updates import merge_updates
 from server.protocol.rename_clients import clients_of, new_names, rename_clients
 from server.protocol.update_shape import check_update
 from server.rooms.names import BadRoomName, RoomKind, parse_room_name
 
-_NAMES_AT_ONCE = 1000
 _NO_LIMIT = 2**62  # they were within limits where they were
-
-
-async def all_documents(log: UpdateLog) -> AsyncIterator[str]:
-    """The names of all that there are, in order. Raises LogUnavailable."""
-    last = ""
-    while names := await log.documents(limit=_NAMES_AT_ONCE, after=last):
-        for name in names:
-            yield name
-        last = names[-1]
 
 
 async def renew_epochs(

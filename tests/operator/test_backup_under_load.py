@@ -14,7 +14,7 @@ from crdt_store.gathering import gather
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
 from server.engine.document import Document
-from server.operator.renewal import all_documents
+from server.operator.documents import all_documents
 from tests.operator.commands import costudio_beside
 from tests.server_process import ServerProcess, running_server
 from tests.wire.client import WireClient, Writer, open_client
