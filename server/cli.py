@@ -21,6 +21,7 @@ from server.chat_command import chat
 from server.command_settings import DataDir, fail, read_settings, variable
 from server.interpreter import prepare_to_serve
 from server.operator.backup_commands import backup, restore
+from server.operator.document_commands import export, import_
 from server.operator.upkeep_commands import compact_documents, gc, verify
 from server.pages import DEVELOPMENT_USERS, development_token
 from server.settings import Settings, SettingsError
@@ -157,6 +158,8 @@ def _agent(name: str | None, run: str | None, on_behalf_of: str | None) -> Agent
 app.command()(chat)
 app.command()(backup)
 app.command()(restore)
+app.command()(export)
+app.command("import")(import_)
 app.command()(verify)
 app.command("compact")(compact_documents)
 app.command()(gc)

@@ -116,7 +116,7 @@ class FileWriter:
     ) -> Outcome:
         for attempt in range(_MAX_ATTEMPTS):
             client_id = _client_id(name, user_id, base.version, edits, attempt)
-            update = await asyncio.to_thread(_creation if creates else _update, base, edits, client_id)
+            update = await asyncio.to_thread(creation_of if creates else change_of, base, edits, client_id)
             change = _Change(name, user_id, base, edits, client_id, update)
             check = CheckLater(
                 change.check, self._now_ms() + _ANSWER_MS, None if creates else base.version.seq
@@ -189,13 +189,14 @@ def _client_id(name: RoomName, user_id: int, version: Version, edits: Sequence[E
     return int.from_bytes(digest.digest()) >> (64 - _CLIENT_ID_BITS)
 
 
-def _update(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
+def change_of(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
+    """What a client writes when it makes these edits; the file has nothing of its id. Raises EngineFailure."""
     bounds = to_utf8(base.text, [place for edit in edits for place in edit[:2]])
     in_bytes = [(bounds[2 * nth], bounds[2 * nth + 1], edit.text) for nth, edit in enumerate(edits)]
     return write_edits(base.content, ROOT, in_bytes, client_id)
 
 
-def _creation(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
+def creation_of(base: FileState, edits: Sequence[Edit], client_id: int) -> bytes:
     """A document that says this; one that says nothing is made by something that is deleted."""
     text = apply_edits(base.text, edits)
     if text:

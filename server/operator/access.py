@@ -16,10 +16,12 @@ from crdt_store.presence import live_nodes
 from crdt_store.restoring import NotEmpty
 from crdt_store.update_log import LogUnavailable
 from server.engine.condenser import Condenser
+from server.operator.errors import Refused
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
 
 REFUSALS = (
+    Refused,
     SettingsError,
     LogUnavailable,
     UnknownSchema,
@@ -95,10 +97,10 @@ def sole_process(settings: Settings) -> Iterator[None]:
 
 
 async def refuse_if_served(database: Database) -> None:
-    """Raises SettingsError if a server said just now that it uses this database."""
+    """Raises Refused if a server said just now that it uses this database."""
     nodes = await database.read(lambda connection: live_nodes(connection, now_ms()))
     if nodes:
-        raise SettingsError(
+        raise Refused(
             f"a server uses the database ({', '.join(nodes)}): stop it first;"
             " one that was killed counts as running for half a minute"
         )

@@ -28,9 +28,10 @@ from server.operator.access import (
     sole_process,
 )
 from server.operator.documents import chosen_documents
+from server.operator.errors import Refused
 from server.operator.progress import progress
 from server.operator.verifying import Finding, Verified, verify_document, verify_tables
-from server.settings import MiB, Settings, SettingsError
+from server.settings import MiB, Settings
 
 FOUND_SOMETHING = 1
 """Exit code: it is done, and not all is well."""
@@ -123,9 +124,9 @@ def gc(
 
 
 def _chosen(rooms: Sequence[str] | None, *, all_: bool) -> Sequence[str]:
-    """None, if it is all of them. Raises SettingsError."""
+    """None, if it is all of them. Raises Refused."""
     if bool(rooms) == all_:
-        raise SettingsError("name rooms, or say --all")
+        raise Refused("name rooms, or say --all")
     return rooms or ()
 
 
