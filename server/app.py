@@ -399,7 +399,8 @@ async def _serving(
                 files,
             )
             tasks.cancel_scope.cancel()
-            await presence.close()
+            with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):  # from that cancellation
+                await presence.close()
         if rooms.has_opened or not marker.ended_badly:  # else whoever holds what was lost has not come yet
             marker.clear()
     finally:
