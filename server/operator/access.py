@@ -96,8 +96,10 @@ def sole_process(settings: Settings) -> Iterator[None]:
         marker.close()
 
 
-async def refuse_if_served(database: Database) -> None:
-    """Raises Refused if a server said just now that it uses this database."""
+async def refuse_if_served(settings: Settings, database: Database) -> None:
+    """Raises Refused if a server said just now that it uses this PostgreSQL database: see `sole_process`."""
+    if postgres_dsn(database_url(settings)) is None:
+        return
     nodes = await database.read(lambda connection: live_nodes(connection, now_ms()))
     if nodes:
         raise Refused(

@@ -116,7 +116,7 @@ def _restore(
 async def _refuse_if_served(settings: Settings) -> None:
     try:
         async with opened(settings) as database:
-            await refuse_if_served(database)
+            await refuse_if_served(settings, database)
     except UnknownSchema:
         return
 

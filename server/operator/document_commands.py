@@ -195,7 +195,7 @@ async def _import(
     if name.kind in (RoomKind.CHAT, RoomKind.SEGMENT):
         raise Refused(f"{name} is what its messages are: send them to a server")
     async with opened(settings) as database, condensing(settings) as condenser:
-        await refuse_if_served(database)
+        await refuse_if_served(settings, database)
         author_id = None
         if author is not None:
             author_id = await UserDirectory(database).find_id(settings.jwt_issuer, author)

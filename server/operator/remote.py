@@ -61,7 +61,10 @@ def send_update(url: str, token: str, name: RoomName, update: bytes) -> None:
     except (OSError, InvalidHandshake, TimeoutError) as error:
         raise Refused(f"{parts.netloc}: {error}") from error
     if held.adds(shape):
-        raise Refused(f"{name} took in a part of it at most: it is locked, or lacks what that builds on")
+        raise Refused(
+            f"{name} has not taken in all of it: it is locked, and the rest waits for that,"
+            " or it lacks what the rest builds on"
+        )
 
 
 def _contents(frame: str | bytes) -> Contents | None:

@@ -12,6 +12,7 @@ from crdt_store.engine import Database, create_engine, database_path
 from tests.crdt_store.conftest import database_url, empty_database, kind, path, sqlite_url
 from tests.operator.studio import NOW_MS, furnish
 from tests.services.fixtures import empty_postgres_url, postgres, postgres_template, postgres_url
+from tests.wire.conftest import server
 
 __all__ = [
     "database_url",
@@ -22,6 +23,7 @@ __all__ = [
     "postgres",
     "postgres_template",
     "postgres_url",
+    "server",
     "sqlite_url",
 ]
 
