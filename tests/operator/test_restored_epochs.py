@@ -1,11 +1,18 @@
 """What clients still have of a time after the backup is kept aside, and ruins nothing that is written then."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from pycrdt import Array, Doc
+from websockets.asyncio.client import connect
 
 from auth.grants import Role
 from tests.documents_client import documents_client
+from tests.events.serving import JsonClient
 from tests.operator.commands import costudio_beside
-from tests.wire.conftest import ROOM, run_server
+from tests.wire.conftest import ROOM, RunningServer, run_server
 from tests.wire.test_epochs import HISTORY_CHANGED, bring, write
 
 
@@ -48,3 +55,32 @@ async def test_after_a_move_clients_go_on_and_bring_what_they_have(tmp_path: Pat
         assert await client.text() == "old"
         await client.edit(writer.doc.get_update())
         assert await (await server.client("bob")).text() == "old kept"
+
+
+async def json_client(server: RunningServer, stack: AsyncExitStack) -> JsonClient:
+    url = f"{server.url}/events?token={server.token('alice')}"
+    return JsonClient(await stack.enter_async_context(connect(url, compression=None)))
+
+
+async def test_a_chat_goes_on_after_a_restore_and_what_came_after_the_backup_is_known_to_be_missed(
+    tmp_path: Path,
+) -> None:
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        client = await json_client(server, stack)
+        await client.ask("join_room", room="chat:7")
+        assert (await client.ask("message", room="chat:7", id=str(uuid4()), body="kept"))["type"] == "ack"
+        await costudio_beside("backup", tmp_path / "backup", data_dir=tmp_path)
+        await client.ask("message", room="chat:7", id=str(uuid4()), body="lost")
+        last_seq = max(event["payload"].get("event_seq") or 0 for event in client.received)
+    done = await costudio_beside("restore", tmp_path / "backup", "--force", data_dir=tmp_path)
+    assert done.exit_code == 0, done.stderr
+    async with run_server(tmp_path) as server, AsyncExitStack() as stack:
+        client = await json_client(server, stack)
+        joined = await client.ask("join_room", room="chat:7")
+        assert (await client.ask("message", room="chat:7", id=str(uuid4()), body="new"))["type"] == "ack"
+        again = await (await json_client(server, stack)).ask("join_room", room="chat:7", last_seq=last_seq)
+        assert (joined["payload"]["gap"], again["payload"]["gap"]) == (False, True)
+        doc: Doc[Any] = Doc()
+        doc.apply_update(await (await server.client(room="chat:7")).sync())
+        messages = doc.get("messages", type=Array).to_py()
+        assert [(each["body"], each["seq"]) for each in messages or []] == [("kept", 1), ("new", 2)]
