@@ -45,5 +45,5 @@ def _run_in_sqlite(path: Path, body: Callable[[Connection], T], *, writes: bool)
                 return body(connection)
         finally:
             engine.dispose()
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         raise LogUnavailable(f"{path}: {getattr(error, 'orig', None) or error}") from error

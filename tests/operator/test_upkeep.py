@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -123,16 +124,19 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, command: list[
     assert list(tmp_path.glob("*.db")) == []
 
 
-def test_documents_are_compacted_and_a_rehearsal_does_nothing(data_dir: Path) -> None:
-    before = everything(str(data_dir / "costudio.db"))
-    rehearsal = costudio("compact", "--all", "--dry-run", data_dir=data_dir)
+def test_documents_are_compacted_and_a_rehearsal_does_nothing(studio_url: str, tmp_path: Path) -> None:
+    run = partial(costudio, data_dir=tmp_path, DATABASE_URL=studio_url)
+    before = everything(studio_url)
+    rehearsal = run("compact", "--all", "--dry-run")
     assert rehearsal.stdout == "3 documents, 5 rows to move to the history\n"
-    assert everything(str(data_dir / "costudio.db")) == before
-    assert costudio("compact", PLAN, data_dir=data_dir).stdout == "1 documents, 1 rows moved to the history\n"
-    done = costudio("compact", "--all", data_dir=data_dir)
+    assert everything(studio_url) == before
+    assert run("compact", PLAN).stdout == "1 documents, 1 rows moved to the history\n"
+    done = run("compact", "--all")
     assert (done.exit_code, done.stdout) == (0, "2 documents, 4 rows moved to the history\n")
-    assert "updates" not in everything(str(data_dir / "costudio.db"))
-    assert costudio("verify", "--all", data_dir=data_dir).exit_code == 0
+    assert "updates" not in everything(studio_url)
+    assert run("verify", "--all").exit_code == 0
+    assert run("gc", "--older-than-days", 1).exit_code == 0
+    assert run("verify", "--all").exit_code == 0
 
 
 def test_gc_removes_what_is_spent_and_gives_back_its_room(data_dir: Path) -> None:
