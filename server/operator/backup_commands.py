@@ -13,7 +13,8 @@ import typer
 from crdt_store.backing_up import Report, counted, write_backup
 from crdt_store.backup_file import Manifest, check_backup, read_manifest
 from crdt_store.engine import create_engine, postgres_dsn
-from crdt_store.migrations import UnknownSchema
+from crdt_store.long_transactions import read_at_length
+from crdt_store.migrations import database_version
 from crdt_store.restoring import make_ready, put_in_place, refuse_unless_empty, skip_ids, stage
 from server.command_settings import DataDir, fail, read_settings
 from server.operator.access import (
@@ -99,7 +100,7 @@ def _restore(
 ) -> tuple[Manifest, Mapping[str, str]]:
     """What the backup has, and which documents begin no new epoch."""
     url = database_url(settings)
-    if postgres_dsn(url) is not None:
+    if postgres_dsn(url) is not None and read_at_length(url, database_version) is not None:
         anyio.run(_refuse_if_served, settings)
     if not force:
         refuse_unless_empty(url)
@@ -114,11 +115,8 @@ def _restore(
 
 
 async def _refuse_if_served(settings: Settings) -> None:
-    try:
-        async with opened(settings) as database:
-            await refuse_if_served(settings, database)
-    except UnknownSchema:
-        return
+    async with opened(settings) as database:
+        await refuse_if_served(settings, database)
 
 
 async def _renew(settings: Settings, staged: Path, report: Report) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A backup while people type: one moment of every document, with all that was acknowledged before it began."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack
 from hashlib import sha256
@@ -9,18 +10,21 @@ import anyio
 import pytest
 from typer.testing import Result
 
+from auth.grants import Role
 from crdt_store.engine import create_engine
 from crdt_store.gathering import gather
 from crdt_store.sql import SqlUpdateLog
 from crdt_store.update_log import UpdateLog
 from server.engine.document import Document
 from server.operator.documents import all_documents
-from tests.operator.commands import costudio_beside
+from server.settings import Settings
+from server.token_settings import token_minter
+from tests.operator.commands import SECRET, costudio_beside
 from tests.server_process import ServerProcess, running_server
 from tests.wire.client import WireClient, Writer, open_client
 
-ROOMS = [f"workspace:1/{nth}.md" for nth in range(3)]
-EDITS_BEFORE, EDITS_AFTER = 15, 5  # of each typist, acknowledged
+ROOMS = [f"workspace:1/{nth}.md" for nth in range(2)]
+EDITS_BEFORE, EDITS_AFTER = 10, 5  # of each typist, acknowledged
 TYPISTS_PER_ROOM = 2
 
 
@@ -47,9 +51,11 @@ class Typist:
 
 
 async def typists(server: ServerProcess, stack: AsyncExitStack) -> AsyncIterator[tuple[str, Typist]]:
+    minter = token_minter(Settings(jwt_secret=SECRET))
+    token = minter.mint("alice", grants={"*": Role.EDITOR}, now_seconds=time.time(), ttl_seconds=600)
     for nth, room in enumerate(ROOMS * TYPISTS_PER_ROOM):
         url = server.websocket_url.removesuffix("/ws")
-        client = await stack.enter_async_context(open_client(url, room, await server.token("alice")))
+        client = await stack.enter_async_context(open_client(url, room, token))
         yield room, Typist(f"t{nth}", 100 + nth, client)
 
 
@@ -81,7 +87,11 @@ async def digests(url: str) -> dict[str, str]:
 async def test_a_backup_under_load_is_one_moment_with_all_that_was_acknowledged(
     kind: str, database_url: str, tmp_path: Path
 ) -> None:
-    environment = {"DATABASE_URL": database_url, "COSTUDIO_COMPACTION_MAX_UPDATES": "40"}
+    environment = {
+        "DATABASE_URL": database_url,
+        "COSTUDIO_JWT_SECRET": SECRET,
+        "COSTUDIO_COMPACTION_MAX_UPDATES": "20",
+    }
     backup, restored = tmp_path / "backup", tmp_path / "restored"
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(running_server(tmp_path / "data", environment))

@@ -85,6 +85,16 @@ def test_what_is_no_database_of_ours_gives_no_backup_and_leaves_no_file(tmp_path
     assert [path.name for path in tmp_path.iterdir() if "backup" in path.name] == []
 
 
+def test_a_backup_that_is_interrupted_leaves_no_file(studio_file: Path, tmp_path: Path) -> None:
+    def interrupt(doing: str, *_: object) -> None:
+        if doing == "check":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_backup(str(studio_file), tmp_path / "backup", NOW_MS, interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
 def execute(*statements: str) -> Callable[[Path], None]:
     def harm(path: Path) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
