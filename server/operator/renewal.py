@@ -63,7 +63,7 @@ async def _renew(
 
 async def _put_held_aside(database: Database, name: str) -> None:
     """What others wrote while the document was locked belongs to the epoch that has ended."""
-    held_edits = HeldEdits(database, max_bytes=_NO_LIMIT)
+    held_edits = HeldEdits(database, max_bytes=_NO_LIMIT, max_bytes_per_user=_NO_LIMIT)
     stale_updates = StaleUpdates(database, max_bytes=_NO_LIMIT)
     held = await held_edits.of(name)
     for edit in held:

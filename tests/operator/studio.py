@@ -45,7 +45,9 @@ async def furnish(database_url: str) -> None:
     await compact(log, condenser.condense, FILES[1])
     await condenser.aclose()
     await log.append([_row(FILES[1], bob, 7, Writer(7).type("after the snapshot"))])
-    await HeldEdits(database, max_bytes=2**20).keep(FILES[0], bob, Writer(8).type("held"), NOW_MS)
+    await HeldEdits(database, max_bytes=2**20, max_bytes_per_user=2**20).keep(
+        FILES[0], bob, Writer(8).type("held"), NOW_MS
+    )
     said = [NewMessage(f"u{nth}", ada, f"hello déjà {nth}", "", mentions=(bob,)) for nth in range(5)]
     await database.write(lambda connection: insert_messages(connection, 7, said, NOW_MS))
     await database.write(

@@ -60,7 +60,7 @@ async def test_every_document_says_the_same_in_its_next_epoch_or_is_named(
     assert set(plan.retired) == {7, 101}
     assert [plan.authors[new] for new in plan.retired.values() if new is not None] == [2, 1]
 
-    assert await HeldEdits(database, max_bytes=1).of(ONE) == []
+    assert await HeldEdits(database, max_bytes=1, max_bytes_per_user=1).of(ONE) == []
     (kept,) = await StaleUpdates(database, max_bytes=1).list(ONE)
     assert kept.author_id == 2
     await database.close()
