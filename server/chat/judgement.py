@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from server.protocol.structs import Id
+from server.replica.judging import Refusal
 
 
 class Kind(StrEnum):
@@ -38,13 +39,6 @@ class Kind(StrEnum):
 
 class Fault(NamedTuple):
     """What is wrong with a value."""
-
-    kind: Kind
-    text: str
-
-
-class Refusal(NamedTuple):
-    """`text` is for the sender."""
 
     kind: Kind
     text: str

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from server.chat.fields import FIELDS, MAX_EMOJI_CHARACTERS, REQUIRED, Field, read_reaction_key
-from server.chat.judgement import Kind, Refusal
-from server.chat.nodes import Branch, Chain, Node
-from server.chat.replica import Placed
-from server.chat.thread import Thread, is_map, value_of
+from server.chat.judgement import Kind
+from server.chat.thread import Thread
 from server.protocol.structs import ANY, Struct
+from server.replica.judging import Refusal
+from server.replica.nodes import Branch, Chain, Node
+from server.replica.reading import is_map, value_of
+from server.replica.replica import Placed
 
 _NO_SHARED_TYPES = (
     "must be a plain value: what is changed within a shared type later could not be judged as a field is"

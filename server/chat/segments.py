@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from crdt_store.message_rows import StoredMessage, storable
 from server.chat.judgement import Message
-from server.chat.nodes import Branch, Chain, Node
-from server.chat.pen import Clip, Pen, clip_node, clip_of, map_clip
 from server.chat.thread import Thread
 from server.chat.told import iso
 from server.protocol.structs import Id
+from server.replica.nodes import Branch, Chain, Node
+from server.replica.pen import Clip, Pen, clip_node, clip_of, map_clip
 
 
 class Opening(NamedTuple):

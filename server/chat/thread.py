@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator
 
 from server.chat.fields import ReactionKey, is_user_id, read_reaction_key
 from server.chat.judgement import Message
-from server.chat.nodes import Branch, Chain, Node
-from server.chat.replica import Placed, Replica
-from server.chat.values import read_any
-from server.protocol.structs import ANY, TYPE, Id
+from server.protocol.structs import Id
+from server.replica.nodes import Branch, Chain, Node
+from server.replica.reading import is_map, value_of
+from server.replica.replica import Placed, Replica
 
 ROOTS = ("messages", "reactions", "receipts", "thread")
-_MAP = b"\x01"
-_STRING = 119
-
 Identity = tuple[int, str]
 """(sender id, message id)."""
 
@@ -111,22 +108,6 @@ class Thread(Replica):
     def value(self, root: str, key: str) -> object:
         """The plain value of a root's key, such as a user's receipts; None if there is none."""
         return value_of(self.roots[root].winner(key)) if root in self.roots else None
-
-
-def is_map(node: Node) -> bool:
-    return node.ref == TYPE and node.content == _MAP
-
-
-def value_of(node: Node | None) -> object:
-    """The plain value that a node holds; None if it holds none."""
-    if node is None:
-        return None
-    content = node.content
-    if content is None or node.ref != ANY or node.length != 1:
-        return None
-    if content[1] == _STRING and content[2] < 0x80:  # most are short texts
-        return content[3:].decode()
-    return read_any(content, 1)[0]
 
 
 def _held(chain: Chain) -> Node | None:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from server.chat.fields import read_reaction_key
 from server.chat.judgement import Edited, Message, News, Reacted, Sent, Tombstoned
-from server.chat.nodes import Branch, Chain
 from server.chat.rules import Rules
-from server.chat.thread import Identity, Thread, identity_of, read_message, value_of
+from server.chat.thread import Identity, Thread, identity_of, read_message
+from server.replica.nodes import Branch, Chain
+from server.replica.reading import value_of
 
 _EDITED_FIELDS = ("body", "edited_at", "mentions")
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from server.chat.fields import ReactionKey
-from server.chat.nodes import Branch
-from server.chat.pen import Pen, clip_of, map_clip
 from server.chat.thread import Thread
 from server.protocol.structs import Id
+from server.replica.nodes import Branch
+from server.replica.pen import Pen, clip_of, map_clip
 
 
 class Receipt(NamedTuple):

@@ -71,7 +71,7 @@ def seen(news: list[News]) -> list[tuple[str, str]]:
     ]
 
 
-def kinds(judgements: list[Judgement]) -> list[Kind]:
+def kinds(judgements: list[Judgement]) -> list[str]:
     return [refusal.kind for judgement in judgements for refusal in judgement.refusals]
 
 

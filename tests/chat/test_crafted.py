@@ -6,11 +6,12 @@ import pytest
 
 from server.chat import judging
 from server.chat.judgement import Judgement, Kind
-from server.chat.pen import Pen, clip_of, map_clip
 from server.chat.writing import append_message, set_fields
 from server.protocol.id_set import IdSet
 from server.protocol.structs import GC, TYPE, read_structs
 from server.protocol.varint import buf
+from server.replica.judging import MAX_REFUSALS
+from server.replica.pen import Pen, clip_of, map_clip
 from tests.chat.chat_server import ChatServer, assert_equal, exchange
 from tests.chat.pycrdt_replica import PycrdtReplica
 from tests.chat.yjs import Yjs
@@ -40,7 +41,7 @@ def pen() -> Pen:
     return Pen((BOB_CLIENT, 0))
 
 
-def kinds(judgement: Judgement) -> list[Kind]:
+def kinds(judgement: Judgement) -> list[str]:
     return [refusal.kind for refusal in judgement.refusals]
 
 
@@ -183,7 +184,7 @@ def test_a_flood_of_refusals_is_told_in_part(server: ChatServer) -> None:
     for number in range(1000):
         crafted.put(clip_of("EVIL"), None, None, (3, 0), f"key {number}")
     judgement = judge(server, crafted.update() or b"")
-    assert len(judgement.refusals) == judging.MAX_REFUSALS
+    assert len(judgement.refusals) == MAX_REFUSALS
     assert assert_equal(server)["messages"] == [MESSAGE]
 
 

@@ -64,7 +64,7 @@ def test_it_stays_and_whoever_changes_it_is_put_right(yjs: Yjs, what: str) -> No
     bob.apply(server.answer(b"\0"))
     assert everything(bob) == before
 
-    kinds: set[Kind] = set()
+    kinds: set[str] = set()
     for update in bob.run(WRONG[what]):
         judgement = server.receive(update, BOB)
         kinds |= {refusal.kind for refusal in judgement.refusals}

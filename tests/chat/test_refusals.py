@@ -207,9 +207,9 @@ class Scene:
             assert exchange(self.server, replica, user_id).refusals == ()
         return assert_equal(self.server, self.alice, self.bob)
 
-    def send(self, updates: list[bytes], sender: YjsReplica, user_id: int = BOB) -> list[Kind]:
+    def send(self, updates: list[bytes], sender: YjsReplica, user_id: int = BOB) -> list[str]:
         """Let the server judge what a client sends, and tell the others; returns the kinds of what is refused."""
-        kinds: list[Kind] = []
+        kinds: list[str] = []
         for update in updates:
             judgement = self.server.receive(update, user_id)
             kinds += [refusal.kind for refusal in judgement.refusals]

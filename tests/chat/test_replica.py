@@ -6,13 +6,13 @@ from random import Random
 import pytest
 from pycrdt import Doc
 
-from server.chat.nodes import Chain
-from server.chat.replica import Replica
 from server.chat.thread import Thread
 from server.protocol.id_set import IdSet, read_id_set
 from server.protocol.merge_updates import merge_updates
 from server.protocol.split_update import split_ready
 from server.protocol.varint import buf, var_uint
+from server.replica.nodes import Chain
+from server.replica.replica import Replica
 from tests.interop.yjs_oracle.oracle import Oracle
 
 SETS = (("map",), ("array",), ("map", "array"), ("text", "map", "array", "xml", "subdocuments"))

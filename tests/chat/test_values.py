@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pycrdt import Doc, Map
 
 from server.chat.fields import ReactionKey, read_reaction_key
-from server.chat.values import BigInt, read_any, split_content, write_any
 from server.protocol.any_shape import walk_any
 from server.protocol.structs import ANY, STRING
+from server.replica.values import BigInt, read_any, split_content, write_any
 from tests.chat.yjs import Yjs
 
 PLAIN = st.recursive(

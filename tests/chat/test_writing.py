@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from server.chat.fields import ReactionKey
-from server.chat.pen import Pen
 from server.chat.thread import Thread
 from server.chat.writing import (
     Receipt,
@@ -16,6 +15,7 @@ from server.chat.writing import (
     set_receipts,
 )
 from server.protocol.structs import Id
+from server.replica.pen import Pen
 from tests.chat.chat_server import SERVER, ChatServer, assert_equal
 from tests.chat.pycrdt_replica import PycrdtReplica
 from tests.chat.yjs import Yjs

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.chat.nodes import Branch, Chain, Node
-from server.chat.pen import Clip, Pen, Winner, clip_node, clip_of, name_of
-from server.chat.thread import Thread, is_map
 from server.protocol.structs import Id
+from server.replica.nodes import Chain, Node
+from server.replica.pen import Clip, Pen, Winner, clip_node, name_of
+from server.replica.replica import Replica
 
 
 @dataclass(slots=True)
@@ -28,35 +28,23 @@ class Wrongs:
 
 
 def correct(
-    thread: Thread, at: Id, wrongs: Wrongs, winner: Winner, author_of: Callable[[Branch], int | None]
+    replica: Replica, at: Id, wrongs: Wrongs, winner: Winner, copy_of: Callable[[Node], Clip]
 ) -> bytes | None:
     """An update under the server's client id `at[0]` from clock `at[1]` on; None if nothing is wrong.
 
     What was refused is deleted. What was deleted stays so, for all, and is set again: a key's value behind all that
-    was set there, an item right behind the deleted one.
+    was set there, an item (as `copy_of` has it) right behind the deleted one.
     """
     pen = Pen(at)
     for node in (*wrongs.fillers, *wrongs.resent):
         pen.delete(node.id, node.length)
     for chain, node in wrongs.lost.items():
-        pen.set(name_of(chain.branch, thread.roots), chain, chain.key or "", clip_node(node, winner))
+        pen.set(name_of(chain.branch, replica.roots), chain, chain.key or "", clip_node(node, winner))
     for removed in wrongs.removed:
         pen.delete(removed.id, removed.length)
         home = removed.home
         if home is not None and home.key is None and home.branch.item not in wrongs.removed:
             right_origin = None if removed.right is None else removed.right.id
-            clip = _copy(thread, removed, winner, author_of)
-            pen.put(clip, removed.last_id, right_origin, name_of(home.branch, thread.roots))
+            parent = name_of(home.branch, replica.roots)
+            pen.put(copy_of(removed), removed.last_id, right_origin, parent)
     return pen.update()
-
-
-def _copy(thread: Thread, node: Node, winner: Winner, author_of: Callable[[Branch], int | None]) -> Clip:
-    """With its author where it is a draft, who could not be told from the client id any more."""
-    clip = clip_node(node, winner)
-    branch = node.branch
-    if branch is None or node.home is not thread.messages.children or not is_map(node):
-        return clip
-    author = author_of(branch)
-    if author is None or any(key == "sender_id" for key, _ in clip.entries):
-        return clip
-    return clip._replace(entries=(*clip.entries, ("sender_id", clip_of(author))))

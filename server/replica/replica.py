@@ -6,12 +6,12 @@ An engine knows all this and does not tell. It follows Yjs struct by struct, so 
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from server.chat.nodes import Branch, Chain, Node, Tangled
-from server.chat.values import split_content
 from server.protocol.id_set import IdSet
 from server.protocol.split_update import ready_structs
 from server.protocol.structs import DELETED, GC, SKIP, TYPE, Id, Struct, read_structs
 from server.protocol.varint import read_var_uint
+from server.replica.nodes import Branch, Chain, Node, Tangled
+from server.replica.values import split_content
 
 _NO_LIMIT = 2**62
 

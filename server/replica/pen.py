@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from server.chat.nodes import Branch, Chain, Node
-from server.chat.values import write_any
 from server.protocol.id_set import IdSet
 from server.protocol.structs import ANY, TYPE, Id
 from server.protocol.varint import buf, var_uint
+from server.replica.nodes import Branch, Chain, Node
+from server.replica.values import write_any
 
 _HAS_ORIGIN, _HAS_RIGHT_ORIGIN, _HAS_KEY = 0x80, 0x40, 0x20
 _MAP = b"\x01"
