@@ -5,7 +5,7 @@ A name has one canonical form; whatever names the same room parses to the same v
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 MAX_FILE_ID_CHARACTERS = 512
@@ -86,7 +86,20 @@ def segment_name(chat_id: int, number: int) -> RoomName:
     return RoomName(RoomKind.SEGMENT, chat_id, f"chat:{chat_id}@{number}", (f"chat:{chat_id}",), number)
 
 
-def _file(workspace_id: int, text: str, *, plain: bool) -> RoomName:
+def file_name(workspace_id: int, file_id: str) -> RoomName:
+    """The room of a file, whose id is normalised."""
+    canonical = f"workspace:{workspace_id}/{file_id}"
+    return RoomName(RoomKind.FILE, workspace_id, canonical, (canonical,))
+
+
+def workspace_name(workspace_id: int) -> RoomName:
+    """The room of a workspace, with the tree of its files."""
+    canonical = f"workspace:{workspace_id}"
+    return RoomName(RoomKind.WORKSPACE, workspace_id, canonical, (canonical,))
+
+
+def normalized_file_id(text: str) -> str:
+    """The one form of a file's id, or of a path. Raises BadRoomName."""
     file_id = unicodedata.normalize("NFC", text)
     if not file_id or len(file_id) > MAX_FILE_ID_CHARACTERS:
         raise BadRoomName(f"a file's name has 1 to {MAX_FILE_ID_CHARACTERS} characters")
@@ -94,9 +107,14 @@ def _file(workspace_id: int, text: str, *, plain: bool) -> RoomName:
         raise BadRoomName("a file's name holds no control or invisible characters")
     if any(part in ("", ".", "..") for part in file_id.split("/")):
         raise BadRoomName("a file's name has no empty, `.` or `..` parts")
-    canonical = f"workspace:{workspace_id}/{file_id}"
+    return file_id
+
+
+def _file(workspace_id: int, text: str, *, plain: bool) -> RoomName:
+    name = file_name(workspace_id, normalized_file_id(text))
+    file_id = name.canonical.partition("/")[2]
     plain = plain and not _RESERVED.match(file_id)  # or a pattern for another room would match it
-    return RoomName(RoomKind.FILE, workspace_id, canonical, (canonical, file_id) if plain else (canonical,))
+    return replace(name, aliases=(name.canonical, file_id)) if plain else name
 
 
 def _is_invisible(character: str) -> bool:

@@ -1,0 +1,24 @@
+"""Why something may not be written into the tree."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Reasons, for people and tests (docs/tree.md)."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> "Kind":
+        kind = str.__new__(cls, value)
+        kind._value_ = value
+        kind.meaning = meaning
+        return kind
+
+    BAD_ID = "bad_id", "a key of `files` that is no file's id"
+    BAD_PATH = "bad_path", "what is no path, and cannot be made one"
+    WRONG_TYPE = "wrong_type", "not a value that may stand there"
+    UNKNOWN = "unknown", "a field or root that a tree does not have"
+    LOCKED = "locked", "somebody else has locked the path, what is above or below it, or where it is to go"
+    REMOVED = "removed", "what a file cannot be without"
+    GONE = "gone", "it hangs on what is deleted or was refused"
+    TANGLED = "tangled", "it stands among too many concurrent insertions"
