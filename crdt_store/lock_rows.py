@@ -48,6 +48,7 @@ class LockEvent(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     FORCED = "forced"
+    MOVED = "moved"
 
     @property
     def ends(self) -> bool:
@@ -56,7 +57,8 @@ class LockEvent(StrEnum):
 
 
 class LockChange(NamedTuple):
-    """`lock` as it is now; one that is gone, as it was last. `before`: what a transfer has replaced.
+    """`lock` as it is now; one that is gone, as it was last. `before`: what a transfer, or a move to
+    another path, has replaced.
 
     `actor_id`: who did it; None: time did, or another server, and then nobody here knows who.
     """

@@ -561,3 +561,22 @@ conflicts = Table(
     Index(None, "document", "id"),
     sqlite_autoincrement=True,
 )
+
+# What the tree of each workspace says of its files, and those that it has no more: the trash. `folded_path` is the
+# same for paths that differ in case alone. `created_by` is whom the tree names, be it a user or not.
+files = Table(
+    "files",
+    metadata,
+    Column("workspace_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("file_id", _Name, primary_key=True),
+    Column("path", _Name, nullable=False),
+    Column("folded_path", _Name, nullable=False),
+    Column("language", String, nullable=False),
+    Column("created_by", BigInteger),
+    Column("created_at", String, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    Column("deleted_by", ForeignKey(users.c.id)),
+    Column("batch", String),  # what went to the trash together
+    Index(None, "workspace_id", "folded_path"),
+    Index(None, "deleted_at_ms"),
+)

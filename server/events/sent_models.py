@@ -174,7 +174,7 @@ class LockChanged(SentInRoom):
     path: str
     holder_id: int | None
     expires_at: str | None = None
-    change: Literal["acquired", "renewed", "transferred", "released", "expired", "forced", "held"]
+    change: Literal["acquired", "renewed", "transferred", "moved", "released", "expired", "forced", "held"]
     kind: Literal["session", "lease", "standing"]
     lock_id: int
     fence: int

@@ -46,7 +46,7 @@ class LockBook:
         """The locks on the path, above and below it: what a move or a removal of all of it has to mind."""
         now_ms = self._now_ms()
         of_path = self._of_workspace.get(workspace_id, {})
-        return [lock for lock in of_path.values() if lock.is_live(now_ms) and lock.overlaps(path)]
+        return [lock for lock in tuple(of_path.values()) if lock.is_live(now_ms) and lock.overlaps(path)]
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call it after each change, on the event loop. Returns what ends that; it may be called again."""
@@ -83,6 +83,8 @@ class LockBook:
                 changes.append(LockChange(LockEvent.ACQUIRED, lock, None))
             elif before.fence != lock.fence:
                 changes.append(LockChange(LockEvent.TRANSFERRED, lock, None, before))
+            elif before.path != lock.path:
+                changes.append(LockChange(LockEvent.MOVED, lock, None, before))
             elif before != lock:
                 changes.append(LockChange(LockEvent.RENEWED, lock, None))
         self.apply(changes)
@@ -94,6 +96,10 @@ class LockBook:
     def _put(self, change: LockChange) -> None:
         lock = change.lock
         of_path = self._of_workspace.setdefault(lock.workspace_id, {})
+        if change.event is LockEvent.MOVED and change.before is not None:
+            left = of_path.get(change.before.path)
+            if left is not None and left.id == lock.id:
+                del of_path[left.path]
         if not change.event.ends:
             of_path[lock.path] = lock
         elif (known := of_path.get(lock.path)) is not None and known.id == lock.id:

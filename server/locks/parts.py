@@ -26,8 +26,8 @@ class LockParts:
         wake: Callable[[], None],
         now_ms: Callable[[], int],
     ) -> None:
-        self.open_rooms: Callable[[], Iterable[str]] = tuple
-        """The canonical names of those that are open."""
+        self.rooms_at: Callable[[int, str], Iterable[str]] = lambda workspace_id, path: ()
+        """As for `LockNews`; set once there are rooms."""
         self.book = LockBook(now_ms)
         self.service = LockService(
             Locks(database, max_per_user=settings.max_locks_per_user),
@@ -37,7 +37,7 @@ class LockParts:
             connected=connected,
             now_ms=now_ms,
         )
-        news = LockNews(hub, lambda: self.open_rooms(), wake, now_ms)
+        news = LockNews(hub, lambda workspace_id, path: self.rooms_at(workspace_id, path), wake, now_ms)
         self.book.subscribe(news.changed)
 
 

@@ -10,17 +10,17 @@ from server.news.hub import Hub, News
 
 
 class LockNews:
-    """Listens to a `LockBook`. `open_rooms`: by their canonical names. `wake`: somebody may be to be notified."""
+    """Listens to a `LockBook`. `rooms_at`: (workspace, path) -> the rooms of open files there, and below. `wake`: somebody may be to be notified."""
 
     def __init__(
         self,
         hub: Hub,
-        open_rooms: Callable[[], Iterable[str]],
+        rooms_at: Callable[[int, str], Iterable[str]],
         wake: Callable[[], None],
         now_ms: Callable[[], int],
     ) -> None:
         self._hub = hub
-        self._open_rooms = open_rooms
+        self._rooms_at = rooms_at
         self._wake = wake
         self._now_ms = now_ms
 
@@ -29,13 +29,10 @@ class LockNews:
         event, lock, actor_id, _ = change
         if event is LockEvent.RENEWED and lock.kind == LockKind.SESSION:
             return  # that it goes on is no news
-        workspace = f"workspace:{lock.workspace_id}"
-        room = f"{workspace}/{lock.path}"
         news = News("lock_changed", told(lock, str(event), ends=event.ends), actor_id, self._now_ms())
-        self._hub.publish(workspace, news)
-        self._hub.publish(room, news)
-        for below in [each for each in self._open_rooms() if each.startswith(room + "/")]:
-            self._hub.publish(below, news)
+        self._hub.publish(f"workspace:{lock.workspace_id}", news)
+        for room in tuple(self._rooms_at(lock.workspace_id, lock.path)):
+            self._hub.publish(room, news)
         self._wake()
 
 
