@@ -17,6 +17,7 @@ from server.notifications.routes import add_notification_routes
 from server.presence.routes import add_presence_routes
 from server.projects.routes import add_project_routes
 from server.settings import Settings
+from server.tree.routes import add_tree_routes
 
 
 def add_api(app: FastAPI, settings: Settings) -> None:
@@ -46,6 +47,7 @@ def _make(settings: Settings) -> FastAPI:
     add_job_routes(app, now_ms)
     add_presence_routes(app, settings)
     add_file_routes(app, settings)
+    add_tree_routes(app, settings)
     add_lock_routes(app, settings)
     add_lfs_routes(app)
     return app

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec
 
 import anyio
 from fastapi import FastAPI
@@ -61,7 +61,7 @@ from server.presence.node_id import node_id
 from server.presence.parts import PresenceParts
 from server.rooms.limits import RoomLimits
 from server.rooms.memory_budget import MemoryBudget, default_process_bytes
-from server.rooms.names import RoomName, parse_room_name
+from server.rooms.names import RoomName, file_name, parse_room_name
 from server.rooms.room_manager import RoomManager
 from server.run_marker import RunMarker
 from server.settings import Settings, SettingsError
@@ -70,12 +70,15 @@ from server.transport.connection_manager import ConnectionManager
 from server.transport.doorway import Doorway
 from server.transport.live_access import LiveAccess
 from server.transport.yjs_endpoint import YjsEndpoint
+from server.tree.desk import TreeDesk
+from server.tree.parts import FileLocks, TreeParts
+from server.tree.trees import Trees
 from server.web_security import add_web_security
 
 _COMMIT_SECONDS, _CLOSE_LOG_SECONDS = 4.0, 1.5
 """How long a stop waits for a disk that stands still; what is not stored then was not acknowledged."""
 
-T = TypeVar("T")
+P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 
@@ -121,6 +124,7 @@ def create_app(
             app.state.presence = parts.presence
             app.state.locks = parts.locks.service
             app.state.files = parts.files
+            app.state.tree = parts.tree
             yield
             app.doorway = None
 
@@ -163,6 +167,7 @@ class _Parts(NamedTuple):
     presence: PresenceDirectory
     locks: LockParts
     files: Files
+    tree: TreeDesk
 
 
 @asynccontextmanager
@@ -228,6 +233,17 @@ async def _serving(
         now_ms=now_ms,
     )
     await locks.service.begin()
+    trees = Trees(
+        database,
+        log,
+        locks.book,
+        hub,
+        project_of=partial(_project_of, doorkeeper),
+        start=chats.start,
+        now_ms=now_ms,
+        new_batch=lambda: secrets.token_hex(8),
+    )
+    await trees.begin()
     versions = Versions(log)
     file_news = ChangeNews(
         log,
@@ -236,6 +252,7 @@ async def _serving(
         is_heard=hub.is_heard,
         project_of=partial(_project_of, doorkeeper),
         now_ms=now_ms,
+        path_of=trees.path_of,
     )
     held_back = HeldBack(
         HeldEdits(
@@ -243,7 +260,7 @@ async def _serving(
             max_bytes=settings.max_held_edits_bytes,
             max_bytes_per_user=settings.max_held_edits_bytes_per_user,
         ),
-        locks.book,
+        FileLocks(locks.book, trees.book),
         hub,
         start=chats.start,
         now_ms=now_ms,
@@ -265,7 +282,9 @@ async def _serving(
                 max_pending_bytes=settings.max_uncommitted_bytes,
                 max_window_seconds=settings.commit_window_seconds,
                 close_seconds=_COMMIT_SECONDS,
-                on_stored=notifications.after(_both_stored(compactor.stored, file_news.stored)),
+                on_stored=notifications.after(
+                    _each(compactor.stored, file_news.stored, trees.stored),
+                ),
             ) as commits,
             RoomManager(
                 log,
@@ -279,8 +298,8 @@ async def _serving(
                     max_held_bytes=settings.max_held_bytes,
                     max_window_seconds=settings.broadcast_window_seconds,
                 ),
-                rules_of=chats.rules_of,
-                on_opened=_both(chats.opened, presence.keeper.observe),
+                rules_of=lambda name: chats.rules_of(name) or trees.rules_of(name),
+                on_opened=_each(chats.opened, trees.opened, presence.keeper.observe),
                 on_emptied=chats.emptied,
                 on_stale=chats.take_over,
                 holding=held_back,
@@ -297,7 +316,7 @@ async def _serving(
         ):
             chats.rooms = rooms
             presence.keeper.rooms = rooms.rooms
-            locks.open_rooms = rooms.rooms.keys
+            locks.rooms_at = trees.rooms_at
             chats.carrying = Carrying(
                 database,
                 rooms,
@@ -355,6 +374,31 @@ async def _serving(
                 wake=notifications.worker.wake,
             )
             file_speaking.files = files
+            documents = Documents(
+                log,
+                rooms,
+                commits,
+                compactor,
+                condenser.condense,
+                stale_updates,
+                lock_on=held_back.lock_on,
+                now_seconds=time.time,
+                random_client_id=_random_client_id,
+            )
+            tree = TreeParts(
+                trees,
+                rooms,
+                commits,
+                documents,
+                locks.service,
+                create_text=lambda workspace_id, file_id, user_id, text: files.create(
+                    file_name(workspace_id, file_id), user_id, text
+                ),
+                on_moved=held_back.find_unlocked,
+                start=chats.start,
+                trash_days=settings.trash_days,
+                now_ms=now_ms,
+            )
             locks.book.subscribe(held_back.changed)
             chats.start(held_back.find_unlocked())
             tasks.start_soon(connections.run)
@@ -364,6 +408,7 @@ async def _serving(
             tasks.start_soon(locks.service.run)
             tasks.start_soon(file_news.run)
             tasks.start_soon(files.run)
+            tasks.start_soon(tree.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
                 rooms,
@@ -378,17 +423,7 @@ async def _serving(
                     live_access,
                     receiving,
                 ),
-                Documents(
-                    log,
-                    rooms,
-                    commits,
-                    compactor,
-                    condenser.condense,
-                    stale_updates,
-                    lock_on=held_back.lock_on,
-                    now_seconds=time.time,
-                    random_client_id=_random_client_id,
-                ),
+                documents,
                 EventsEndpoint(events, connections, counts),
                 doorkeeper,
                 messages,
@@ -397,6 +432,7 @@ async def _serving(
                 presence.directory,
                 locks,
                 files,
+                tree.desk,
             )
             tasks.cancel_scope.cancel()
             with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):  # from that cancellation
@@ -432,16 +468,6 @@ async def _project_of(doorkeeper: Doorkeeper, workspace_id: int) -> int | None:
     return (await doorkeeper.place_of(room)).project_id
 
 
-def _both_stored(
-    first: Callable[[str, int, int], None], second: Callable[[str, int], None]
-) -> Callable[[str, int, int], None]:
-    def stored(document: str, updates: int, data_bytes: int) -> None:
-        first(document, updates, data_bytes)
-        second(document, updates)
-
-    return stored
-
-
 async def _warm_up(database: Database, log: UpdateLog) -> None:
     """Have connections and statements ready: the first client would wait 50 ms for them. Raises LogUnavailable."""
     await database.write(lambda connection: None)
@@ -452,10 +478,10 @@ async def _warm_up(database: Database, log: UpdateLog) -> None:
                 pass
 
 
-def _both(first: Callable[[T], None], second: Callable[[T], None]) -> Callable[[T], None]:
-    def call(value: T) -> None:
-        first(value)
-        second(value)
+def _each(*callbacks: Callable[P, None]) -> Callable[P, None]:
+    def call(*values: P.args, **named: P.kwargs) -> None:
+        for callback in callbacks:
+            callback(*values, **named)
 
     return call
 

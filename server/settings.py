@@ -208,6 +208,9 @@ class Settings(BaseSettings):
     lock_standing_days: PositiveInt | None = Field(
         None, description="a standing lock, as of Git LFS, ends after so many days; default: never"
     )
+    trash_days: PositiveInt | None = Field(
+        None, description="a deleted file is purged after so many days; default: only by an admin"
+    )
     commit_window_seconds: float = Field(
         0.05,
         ge=0,

@@ -157,6 +157,18 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("GET", "/api/workspaces/{id}/files/{path}/held"): Surface(
         Action.WRITE, "shows the caller's own; others': end somebody else's lock"
     ),
+    ("GET", "/api/workspaces/{id}/tree"): Surface(Action.READ, "shows files that the caller may read"),
+    ("GET", "/api/workspaces/{id}/files"): Surface(Action.READ, "shows files that the caller may read"),
+    ("POST", "/api/workspaces/{id}/files"): _WRITE,
+    ("PATCH", "/api/workspaces/{id}/files/{file_id}"): _WRITE,
+    ("DELETE", "/api/workspaces/{id}/files/{file_id}"): _WRITE,
+    ("POST", "/api/workspaces/{id}/files/{file_id}/copy"): _WRITE,
+    ("POST", "/api/workspaces/{id}/folders"): _WRITE,
+    ("PATCH", "/api/workspaces/{id}/folders/{path}"): _WRITE,
+    ("DELETE", "/api/workspaces/{id}/folders/{path}"): _WRITE,
+    ("GET", "/api/workspaces/{id}/trash"): Surface(Action.READ, "shows files that the caller may read"),
+    ("POST", "/api/workspaces/{id}/trash/{file_id}/restore"): _WRITE,
+    ("DELETE", "/api/workspaces/{id}/trash/{file_id}"): _REPLACE,
     **_members("/api/projects/{id}/members", "/api/projects/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/workspaces/{id}/members", "/api/workspaces/{id}/members/{user_id}", _OR_SERVER),
     **_members("/api/chats/{id}/members", "/api/chats/{id}/members/{user_id}", _OR_SERVER),

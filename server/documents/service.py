@@ -177,6 +177,8 @@ class Documents:
     def _check_free(self, name: RoomName, user_id: int) -> None:
         if name.kind in (RoomKind.CHAT, RoomKind.SEGMENT):
             raise KeptByRules(f"{name} is what its messages are: they are edited and deleted one by one")
+        if name.kind is RoomKind.WORKSPACE:
+            raise KeptByRules(f"{name} is the tree of its files: they are moved and deleted one by one")
         self._check_unlocked(name, user_id)
 
     def _check_unlocked(self, name: RoomName, user_id: int) -> None:

@@ -136,15 +136,32 @@ class ChangedLines(BaseModel):
     end: int
 
 
-class FileUpdated(SentInRoom):
-    """What its sender has changed in a file, as it is saved: at most one a second for each file and author."""
+class ChangedFile(BaseModel):
+    """`file_id`: null for a folder. `path`: where it is, or was last; `old_path`: where it was before.
 
+    `wanted_path`: what somebody asked for, but it is taken, or another has renamed the file at the same time.
+    """
+
+    file_id: str | None
     path: str
-    version: str
-    action: Literal["changed"]
-    lines: list[ChangedLines]
-    added: int
-    removed: int
+    old_path: str | None = None
+    wanted_path: str | None = None
+
+
+class FileUpdated(SentInRoom):
+    """What its sender has changed in a file (`action`), at most one a second for each file and author; or what has
+    become of files (`change`), all that was done at once. As it is saved.
+    """
+
+    action: Literal["changed"] | None = None
+    file_id: str | None = None
+    path: str | None = None
+    version: str | None = None
+    lines: list[ChangedLines] = []
+    added: int = 0
+    removed: int = 0
+    change: Literal["created", "renamed", "deleted", "restored", "collided"] | None = None
+    files: list[ChangedFile] = []
 
 
 class Notification(Sent):

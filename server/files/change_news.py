@@ -33,9 +33,14 @@ class ChangeNews:
         is_heard: Callable[[str], bool],
         project_of: Callable[[int], Awaitable[int | None]],
         now_ms: Callable[[], int],
+        path_of: Callable[[str], str] = lambda document: document.partition("/")[2],
         every_seconds: float = 1.0,
     ) -> None:
-        """`is_heard`: whether anybody listens to a room. `project_of`: workspace -> its project, if any."""
+        """`is_heard`: whether anybody listens to a room. `project_of`: workspace -> its project, if any.
+
+        `path_of`: the name of a file's document -> where the file is.
+        """
+        self._path_of = path_of
         self._log = log
         self._versions = versions
         self._hub = hub
@@ -47,7 +52,7 @@ class ChangeNews:
         self._new: dict[str, int] = {}  # file -> how many updates were stored since
         self._work = asyncio.Event()
 
-    def stored(self, document: str, updates: int) -> None:
+    def stored(self, document: str, updates: int, data_bytes: int) -> None:
         """So many updates of a document were stored."""
         if document.startswith(_PREFIX) and "/" in document:
             self._new[document] = self._new.get(document, 0) + updates
@@ -73,7 +78,7 @@ class ChangeNews:
         return new
 
     async def _tell(self, document: str, updates: int) -> None:
-        workspace, _, path = document.partition("/")
+        workspace, _, file_id = document.partition("/")
         project_id = await self._project_of(int(workspace.removeprefix(_PREFIX)))
         rooms = [workspace] if project_id is None else [workspace, f"project:{project_id}"]
         heard = [room for room in rooms if self._is_heard(room)]
@@ -89,7 +94,8 @@ class ChangeNews:
             del self._told[next(iter(self._told))]
         self._told[document] = version
         for change in await asyncio.to_thread(changes_by_author, base, written):
-            payload = {"path": path, "version": str(version), **_said(change)}
+            path = self._path_of(document)
+            payload = {"file_id": file_id, "path": path, "version": str(version), **_said(change)}
             news = News("file_update", payload, change.author_id, self._now_ms())
             for room in heard:
                 self._hub.publish(room, news)

@@ -10,7 +10,10 @@ from server.news.hub import Hub, News
 
 
 class LockNews:
-    """Listens to a `LockBook`. `rooms_at`: (workspace, path) -> the rooms of open files there, and below. `wake`: somebody may be to be notified."""
+    """Listens to a `LockBook`. `rooms_at`: (workspace, path) -> the rooms of open files there, and below.
+
+    `wake`: somebody may be to be notified.
+    """
 
     def __init__(
         self,

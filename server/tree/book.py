@@ -29,7 +29,7 @@ class FileBook:
         return None if row is None else Stamp(row.created_by, row.created_at)
 
     def path_of(self, room: RoomName) -> str | None:
-        """Where the file of a room is; None: nowhere, since it is in the trash. One that the tree has not is its id."""
+        """Where a room's file is; None: nowhere, since it is in the trash. One that the tree has not is its id."""
         if room.kind is not RoomKind.FILE:
             return None
         file_id = room.canonical.partition("/")[2]

@@ -315,6 +315,13 @@ class Trees:
         if any(each.kind in (ChangeKind.RENAMED, ChangeKind.DELETED) for each in recording.changes):
             await self.on_moved()
 
+    def path_of(self, document: str) -> str:
+        """Where the file of a document is, or was last."""
+        name = parse_room_name(document, plain_names_workspace_id=None)
+        file_id = document.partition("/")[2]
+        row = self.book.get(name.id, file_id)
+        return file_id if row is None else row.path
+
     def rooms_at(self, workspace_id: int, path: str) -> list[str]:
         """The open rooms of files on this path, or below."""
         found: list[str] = []

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from server.chat.judgement import Kind
 from tests.chat.chat_server import ChatServer, exchange
 from tests.chat.yjs import Yjs, YjsReplica
 

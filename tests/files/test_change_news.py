@@ -98,7 +98,7 @@ class Told:
     async def store(self, author_id: int, *updates: bytes, name: str = FILE) -> None:
         row = Row(name, author_id, (), tuple(Update(data, 0) for data in updates))
         await self.log.append([row])
-        self.news.stored(name, len(updates))
+        self.news.stored(name, len(updates), 0)
 
     async def until_heard(self, count: int) -> list[tuple[str, News]]:
         with anyio.fail_after(5):

@@ -159,6 +159,10 @@ def body_of(scene: Scene, method: str, path: str) -> Any:
         bodies = {"transfer": {"user_id": scene.guest_id}, "force": {"reason": "because"}}
         bodies |= {"renew": {}, "verify": {}, "unlock": {"force": True}}
         return None if method in ("GET", "DELETE") else bodies.get(path.rpartition("/")[2], lock)
+    if ("/files" in path and not path.endswith(("/content", "/conflicts", "}"))) or "/folders" in path:
+        return {"path": "b.md"} if method in ("POST", "PATCH") else None
+    if "/trash" in path or path.endswith("/files/{file_id}"):
+        return {} if method in ("POST", "PATCH") else None
     if "/files/" in path:
         return {"PATCH": {"edits": []}, "POST": {"choice": "merged"}}.get(method)
     if "member" in path:
@@ -176,6 +180,7 @@ def path_of(scene: Scene, path: str) -> str:
         "room": scene.file,
         "stale_id": 1,
         "user_id": scene.guest_id,
+        "file_id": "a.md",
     }
     queries = {"/api/dev/token": "?user=carol", "/api/search/messages": "?q=hello"}
     queries |= {"/api/presence": f"?project={scene.project}"}
@@ -191,6 +196,14 @@ async def prepare(scene: Scene, method: str, path: str) -> None:
     """What the route is about is there."""
     if path.startswith(("/api/documents", "/api/copies")):
         (await scene.ask(scene.owner, "PUT", f"/api/copies/{scene.file}", content=EMPTY)).raise_for_status()
+    tree = f"/api/workspaces/{scene.workspace}"
+    if "{file_id}" in path:
+        made = await scene.ask(scene.owner, "POST", f"{tree}/files", {"path": "a.md", "file_id": "a.md"})
+        made.raise_for_status()
+    if "/trash/" in path:
+        (await scene.ask(scene.owner, "DELETE", f"{tree}/files/a.md")).raise_for_status()
+    if "/folders/" in path:
+        (await scene.ask(scene.owner, "POST", f"{tree}/folders", {"path": "a.md"})).raise_for_status()
     if method == "DELETE" and "member" in path and "projects" not in path and "global" not in path:
         members = path_of(scene, path)
         # With the role that the guest has anyway, a project's admin may remove it.
@@ -332,7 +345,7 @@ async def test_what_does_not_exist_and_what_is_not_ones_own_are_told_apart_by_no
     nowhere = scene._replace(project=987_654, workspace=987_654, chat=987_654)
     absent = await request(nowhere, scene.guest, method, path)
     assert theirs.status_code == 404
-    if re.search("{room}|{workspace}|chats/{id}/|/files/", path) and "member" not in path:
+    if re.search("{room}|{workspace}|chats/{id}/|/(files|tree|folders|trash)", path) and "member" not in path:
         return  # a room of no project is open to whoever has the default role
     differs = r'[a-z]+:[0-9]+(/a.md)?|"request_id":"[0-9a-f]+"'
     told = [re.sub(differs, "…", answer.text) for answer in (theirs, absent)]
