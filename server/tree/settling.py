@@ -57,9 +57,7 @@ def settle(
             path_at = old.path_at
         elif not path_at:
             path_at = max(now_ms, tree.latest_path_at + 1)
-        language = fields.get("language") and entry.language
-        entry = Entry(entry.path, str(language or entry.language), *stamp, path_at)
-        wanted.append((path_at, file_id, entry))
+        wanted.append((path_at, file_id, Entry(entry.path, entry.language, *stamp, path_at)))
     collided = _place(tree, sorted(wanted), settled)
     after = {file_id: settled.entries.get(file_id) for file_id in file_ids}
     for file_id, entry in after.items():

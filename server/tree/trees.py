@@ -126,10 +126,10 @@ class Trees:
         workspace, slash, file_id = document.removeprefix(_PREFIX).partition("/")
         if not slash or self.book.get(int(workspace), file_id) is not None:
             return
-        waiting = self._unlisted.setdefault(int(workspace), {})
-        waiting[file_id] = None
-        if len(waiting) == 1:
+        if int(workspace) not in self._unlisted:
+            self._unlisted[int(workspace)] = {}
             self._start(self._list_all(int(workspace)))
+        self._unlisted[int(workspace)][file_id] = None
 
     def _locked_by(self, workspace_id: int, path: str, user_id: int) -> str | None:
         for lock in self.locks.overlapping(workspace_id, path):

@@ -54,9 +54,10 @@ async def all_compacted(api: DocumentsClient) -> None:
 
 
 def stored(data_dir: Path) -> tuple[int, int]:
-    """Of a stopped server: rows of its log, and the seq that snapshots reach."""
+    """Of a stopped server: rows of the document's log, and the seq that snapshots reach."""
     connection = sqlite3.connect(data_dir / "costudio.db")
-    (rows,) = connection.execute("SELECT count(*) FROM updates").fetchone()
+    of_room = "document_id = (SELECT id FROM documents WHERE name = ?)"
+    (rows,) = connection.execute(f"SELECT count(*) FROM updates WHERE {of_room}", [ROOM]).fetchone()
     (reached,) = connection.execute("SELECT compacted_seq FROM documents WHERE name = ?", [ROOM]).fetchone()
     connection.close()
     return rows, reached

@@ -225,7 +225,8 @@ async def test_without_its_snapshot_a_document_is_what_its_history_says(
 ) -> None:
     await write_two_snapshots(tmp_path)
     with database(tmp_path) as (connection, document_id):
-        (count,) = connection.execute("SELECT count(*) FROM snapshots").fetchone()
+        of_document = "SELECT count(*) FROM snapshots WHERE document_id = ?"
+        (count,) = connection.execute(of_document, [document_id]).fetchone()
         assert count == 2
         spoil(connection, document_id)
     caplog.clear()
