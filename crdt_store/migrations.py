@@ -14,7 +14,7 @@ from crdt_store.update_log import LogUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-# The last of alembic/versions (0011 comes after 0012): knowing it, a database that is up to date needs no Alembic to say so.
+# The last of alembic/versions (0011 comes after 0012): a database that is up to date needs no Alembic to say so.
 HEAD = "0011"
 
 _SCRIPTS = Path(__file__).parent.parent / "alembic"

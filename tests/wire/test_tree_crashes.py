@@ -46,7 +46,11 @@ class Writer:
         path: str | None = f"{self.random.choice('ab')}/{self.random.randrange(5)}.md"
         if file_id is None:
             file_id = f"{self.number}-{next(self.numbers)}"
-            call = "POST", f"{SPACE}/files", {"path": path, "file_id": file_id, "text": "x", "rename": True}
+            call: tuple[str, str, Any] = (
+                "POST",
+                f"{SPACE}/files",
+                {"path": path, "file_id": file_id, "text": "x", "rename": True},
+            )
         elif self.random.random() < 0.3:
             call, path = ("DELETE", f"{SPACE}/files/{file_id}", None), None
         else:
