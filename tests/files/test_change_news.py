@@ -126,6 +126,7 @@ async def test_workspace_and_project_hear_who_has_changed_what(told: Told) -> No
     assert (news.type, news.sender_id) == ("file_update", BOB)
     version = str((await Versions(told.log).newest(FILE)).version)
     assert news.payload == {
+        "file_id": "a.md",
         "path": "a.md",
         "version": version,
         "action": "changed",
