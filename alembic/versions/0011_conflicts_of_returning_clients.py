@@ -1,13 +1,13 @@
 """What a held edit's author had not seen, and since when the file was locked.
 
-Revision 0012.
+Revision 0011.
 """
 
 import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0012"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None

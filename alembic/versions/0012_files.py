@@ -1,14 +1,14 @@
 """The files of workspaces, by path, and the trash.
 
-Revision 0011, which comes after 0012.
+Revision 0012.
 """
 
 import sqlalchemy as sa
 
 from alembic import op
 
-revision = "0011"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -40,7 +40,7 @@ def downgrade() -> None:
     count = op.get_bind().scalar(sa.text("SELECT count(*) FROM files WHERE deleted_at_ms IS NOT NULL"))
     if count:
         raise RuntimeError(
-            f"there are {count} files in the trash, which revision 0012 would not know: nothing was changed;"
+            f"there are {count} files in the trash, which revision 0011 would not know: nothing was changed;"
             " restore or purge them, or restore a backup instead"
         )
     op.drop_table("files")
