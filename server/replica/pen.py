@@ -15,6 +15,7 @@ _MAX_DEPTH = 16
 """Shared types in shared types; deeper ones are not copied. A thread has none, its document may from before."""
 
 Winner = Callable[[Chain], Node | None]
+IsLive = Callable[[Node], bool]
 
 
 class Clip(NamedTuple):
@@ -37,18 +38,23 @@ def map_clip(fields: Mapping[str, object]) -> Clip:
     return Clip(TYPE, _MAP, entries=tuple((key, clip_of(value)) for key, value in fields.items()))
 
 
-def clip_node(node: Node, winner: Winner, depth: int = 0) -> Clip:
-    """What a live node says; `winner` tells what a key holds."""
+def has_content(node: Node) -> bool:
+    """Whether it is not deleted."""
+    return node.content is not None
+
+
+def clip_node(node: Node, winner: Winner, depth: int = 0, is_live: IsLive = has_content) -> Clip:
+    """What a live node says; `winner` tells what a key holds, `is_live` what stands in a sequence."""
     content = node.content or b""
     if node.branch is None or depth == _MAX_DEPTH:
         return Clip(node.ref, content, node.length)
     entries = tuple(
-        (key, clip_node(held, winner, depth + 1))
+        (key, clip_node(held, winner, depth + 1, is_live))
         for key, chain in node.branch.entries.items()
         if (held := winner(chain)) is not None
     )
     children = tuple(
-        clip_node(child, winner, depth + 1) for child in node.branch.children if child.content is not None
+        clip_node(child, winner, depth + 1, is_live) for child in node.branch.children if is_live(child)
     )
     return Clip(node.ref, content, node.length, entries, children)
 

@@ -1,0 +1,98 @@
+"""Taking back: the edit that makes a document what it would be if only some of its changes had been made.
+
+It deletes what is there and should not be, and writes anew, where it stood, what is not there and should be: an
+edit as any other, which clients merge. What nobody is asked to take back keeps its ids.
+"""
+
+from functools import partial
+
+from server.history.past import Counts, Past, is_shown, text_of, winner
+from server.protocol.id_set import IdSet
+from server.protocol.structs import STRING, Id
+from server.protocol.varint import buf
+from server.replica.nodes import Branch, Chain, Node
+from server.replica.pen import Clip, Pen, clip_node, name_of
+
+
+def restoring(moment: int) -> Counts:
+    """What was there at that moment."""
+    return Counts.until(moment)
+
+
+def without(past: Past, author_id: int, since: int) -> Counts:
+    """All, but what this user has inserted and deleted since then."""
+    changes = past.changes
+    return Counts(
+        lambda number, client: number < since or changes.author_of(number, client) != author_id,
+        lambda number: number < since or changes.all[number].author_id != author_id,
+    )
+
+
+def turn_back(past: Past, counts: Counts, client_id: int) -> bytes | None:
+    """The update, written under a client id that the document has nothing of; None if there is nothing to do."""
+    have, want = past.shown(Counts.until(len(past.changes.all))), past.shown(counts)
+    pen = Pen((client_id, 0))
+    turning = _Turning(past, have, want, pen)
+    for root in past.roots.values():
+        turning.branch(root)
+    return pen.update()
+
+
+class _Turning:
+    """From what is shown to what should be."""
+
+    def __init__(self, past: Past, have: IdSet, want: IdSet, pen: Pen) -> None:
+        self._past, self._have, self._want, self._pen = past, have, want, pen
+
+    def branch(self, branch: Branch) -> None:
+        """One that is there, and stays."""
+        self._sequence(branch.children)
+        for chain in list(branch.entries.values()):
+            self._key(chain)
+
+    def _sequence(self, chain: Chain) -> None:
+        missing: list[Node] = []
+        for node in list(chain):
+            is_there, should_be = is_shown(node, self._have), is_shown(node, self._want)
+            if missing and not (should_be and not is_there and _continues(missing[-1], node)):
+                self._put(chain, missing)
+                missing = []
+            if is_there and not should_be:
+                self._pen.delete(node.id, node.length)
+            elif should_be and not is_there:
+                missing.append(node)
+            elif is_there and node.branch is not None:
+                self.branch(node.branch)
+        if missing:
+            self._put(chain, missing)
+
+    def _put(self, chain: Chain, nodes: list[Node]) -> None:
+        """Behind the last of these, which are neighbours of one kind."""
+        last = nodes[-1]
+        after = None if last.right is None else last.right.id
+        self._pen.put(self._clip(nodes), last.last_id, after, self._name(chain))
+
+    def _key(self, chain: Chain) -> None:
+        held, wanted = winner(chain, self._have), winner(chain, self._want)
+        if held is wanted:
+            if held is not None and held.branch is not None:
+                self.branch(held.branch)
+            return
+        if held is not None:
+            self._pen.delete(held.id, held.length)
+        if wanted is not None and chain.last is not None:
+            self._pen.put(self._clip([wanted]), chain.last.last_id, None, self._name(chain), chain.key)
+
+    def _name(self, chain: Chain) -> Id | str:
+        return name_of(chain.branch, self._past.roots)
+
+    def _clip(self, nodes: list[Node]) -> Clip:
+        if nodes[0].ref == STRING:
+            text = "".join(map(text_of, nodes))
+            return Clip(STRING, buf(text.encode()), len(text.encode("utf-16-le")) // 2)
+        is_live = partial(is_shown, shown=self._want)
+        return clip_node(nodes[0], partial(winner, shown=self._want), is_live=is_live)
+
+
+def _continues(node: Node, next_node: Node) -> bool:
+    return node.ref == STRING == next_node.ref
