@@ -12,8 +12,10 @@ from crdt_store.quarantine import Gone, active_entries, is_gone, without_quarant
 from crdt_store.row_codec import (
     DAMAGE,
     decode_client_ids,
+    decode_seqs,
     decode_updates,
     encode_client_ids,
+    encode_seqs,
     encode_updates,
     history_checksum,
 )
@@ -40,19 +42,20 @@ def pack(document: str, compaction: Compaction) -> list[dict[str, Any]]:
     records = []
     after, epoch = compaction.after, compaction.epoch
     for packed in _neighbours(compaction.rows):
-        rows = [stored.row for stored in packed]
-        records.append(_record(document, epoch, (after + 1, packed[-1].seq), rows))
+        records.append(_record(document, epoch, (after + 1, packed[-1].seq), packed))
         after = packed[-1].seq
     if after < compaction.snapshot.seq:
         records.append(_record(document, epoch, (after + 1, compaction.snapshot.seq), []))
     return records
 
 
-def _record(document: str, epoch: int, seqs: tuple[int, int], rows: Sequence[Row]) -> dict[str, Any]:
+def _record(document: str, epoch: int, seqs: tuple[int, int], packed: Sequence[StoredRow]) -> dict[str, Any]:
+    rows = [stored.row for stored in packed]
     author_id = rows[0].author_id if rows else None
     client_ids = encode_client_ids(dict.fromkeys(client_id for row in rows for client_id in row.client_ids))
     updates = [update for row in rows for update in row.updates]
     payload = zlib.compress(encode_updates(updates))
+    packed_seqs = encode_seqs([seq for stored in packed for seq in stored.seqs], seqs[0])
     times = (updates[0].received_at_ms, updates[-1].received_at_ms) if updates else (0, 0)
     return {
         "epoch": epoch,
@@ -61,9 +64,12 @@ def _record(document: str, epoch: int, seqs: tuple[int, int], rows: Sequence[Row
         "author_id": author_id,
         "client_ids": client_ids,
         "payload": payload,
+        "packed_seqs": packed_seqs,
         "first_received_at_ms": times[0],
         "last_received_at_ms": times[1],
-        "checksum": history_checksum(document, epoch, seqs, author_id, client_ids, payload, times),
+        "checksum": history_checksum(
+            document, epoch, seqs, author_id, client_ids, payload, times, packed_seqs
+        ),
     }
 
 
@@ -112,16 +118,20 @@ def _check_hole(document: str, first: int, last: int, gone: Gone) -> None:
 def checked_row(document: str, record: RowMapping) -> StoredRow | None:
     """The row that a record of the table holds; None if it has no update. Raises DocumentDamaged."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
+    packed_seqs = record["packed_seqs"]
     seqs = record["first_seq"], record["last_seq"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]
     try:
-        checksum = history_checksum(document, record["epoch"], seqs, author_id, client_ids, payload, times)
+        checksum = history_checksum(
+            document, record["epoch"], seqs, author_id, client_ids, payload, times, packed_seqs
+        )
         if checksum != record["checksum"]:
             raise ValueError("the checksum does not match")
         updates = decode_updates(zlib.decompress(payload))
         if not updates:
             return None
         row = Row(document, author_id, decode_client_ids(client_ids), updates, record["epoch"])
+        seqs_of_updates = None if packed_seqs is None else decode_seqs(packed_seqs, seqs[0], len(updates))
     except (*DAMAGE, zlib.error) as error:
         raise DocumentDamaged(document, seqs[1], str(error)) from error
-    return StoredRow(seqs[1], row)
+    return StoredRow(seqs[1], row, packed_seqs=seqs_of_updates)

@@ -50,7 +50,10 @@ def without_quarantined(stored: StoredRow, gone: Gone) -> StoredRow | None:
     if not positions:
         return None
     kept = tuple(row.updates[index] for index in positions)
-    return StoredRow(stored.seq, Row(row.document, row.author_id, row.client_ids, kept, row.epoch), positions)
+    seqs = None if stored.packed_seqs is None else tuple(stored.packed_seqs[index] for index in positions)
+    return StoredRow(
+        stored.seq, Row(row.document, row.author_id, row.client_ids, kept, row.epoch), positions, seqs
+    )
 
 
 def put_aside(

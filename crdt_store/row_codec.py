@@ -1,12 +1,14 @@
 """Bytes of a stored row, pure: its updates, its client ids and the checksum over all of it.
 
 payload: for each update, varint(zigzag(ms since the update before, or 1970)) varint(length) bytes.
-client ids: one varint each. A snapshot: for each update, varint(length) bytes. A varint is little-endian base 128.
+client ids: one varint each. seqs: for each row, varint(seq - first one), varint(its updates).
+A snapshot: for each update, varint(length) bytes. A varint is little-endian base 128.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import groupby
 
 from crdt_store.update_log import Update
 
@@ -64,6 +66,32 @@ def decode_client_ids(packed: bytes) -> tuple[int, ...]:
     return tuple(client_ids)
 
 
+def encode_seqs(seqs: Sequence[int], first: int) -> bytes | None:
+    """Pack ascending seqs, one for each update; None where they are all the same."""
+    if len(set(seqs)) < 2:
+        return None
+    out = bytearray()
+    for seq, updates in groupby(seqs):
+        _write_varint(out, seq - first)
+        _write_varint(out, len(list(updates)))
+    return bytes(out)
+
+
+def decode_seqs(packed: bytes, first: int, updates: int) -> tuple[int, ...]:
+    """The inverse of `encode_seqs` for so many updates. Raises ValueError for others."""
+    seqs: list[int] = []
+    position = 0
+    while position < len(packed):
+        offset, position = _read_varint(packed, position)
+        count, position = _read_varint(packed, position)
+        if len(seqs) + count > updates:
+            break
+        seqs += [first + offset] * count
+    if len(seqs) != updates:
+        raise ValueError(f"seqs of {len(seqs)} updates, where there are {updates}")
+    return tuple(seqs)
+
+
 def row_checksum(
     document: str,
     seq: int,
@@ -90,12 +118,13 @@ def history_checksum(
     client_ids: bytes,
     payload: bytes,
     times: tuple[int, int],
+    packed_seqs: bytes | None = None,
 ) -> bytes:
     """The same for a row of the history; `seqs`, `times`: of its first and its last update."""
     name = document.encode()
     author = _NOBODY if author_id is None else author_id
     header = _HISTORY_HEADER.pack(epoch, *seqs, author, *times, len(name), len(client_ids))
-    return _digest(header, name, client_ids, payload)
+    return _digest(header, name, client_ids, payload, packed_seqs or b"")
 
 
 def snapshot_checksum(document: str, seq: int, data: bytes, summary: bytes, created_at_ms: int) -> bytes:

@@ -164,6 +164,7 @@ history = Table(
     Column("first_received_at_ms", BigInteger, nullable=False),
     Column("last_received_at_ms", BigInteger, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
+    Column("packed_seqs", LargeBinary),  # of rows that were packed: which seq each update had
     UniqueConstraint("document_id", "last_seq"),
     sqlite_autoincrement=True,
 )
@@ -579,4 +580,19 @@ files = Table(
     Column("batch", String),  # what went to the trash together
     Index(None, "workspace_id", "folded_path"),
     Index(None, "deleted_at_ms"),
+)
+
+# Moments of a document that somebody has given a name.
+document_versions = Table(
+    "document_versions",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("document", _Name, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # all up to this row
+    Column("name", String, nullable=False),
+    Column("author_id", ForeignKey(users.c.id), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("document", "epoch", "name"),
+    sqlite_autoincrement=True,
 )

@@ -79,12 +79,19 @@ class StoredRow:
     """A `Row` and its place: `seq` grows in commit order within its document, over all its epochs.
 
     Compaction packs neighbours of one author into one row, which has the last one's seq. `positions`: which of
-    the updates that were written the row still has, if some are in quarantine; None: all.
+    the updates that were written the row still has, if some are in quarantine; None: all. `packed_seqs`: of a row
+    that was packed, the seq under which each of its updates was stored.
     """
 
     seq: int
     row: Row
     positions: tuple[int, ...] | None = None
+    packed_seqs: tuple[int, ...] | None = None
+
+    @property
+    def seqs(self) -> tuple[int, ...]:
+        """The seq under which each of its updates was stored; of rows packed by earlier versions, the last one's."""
+        return self.packed_seqs or (self.seq,) * len(self.row.updates)
 
     def position(self, index: int) -> int:
         """The number by which quarantine knows `row.updates[index]`."""

@@ -44,6 +44,7 @@ class ErrorCode(StrEnum):
         409,
         "a chat is its messages, a workspace its files: its document is neither replaced nor deleted",
     )
+    NAME_TAKEN = "name_taken", 409, "there is something of this name already"
     LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
     LOCKED = "locked", 409, "somebody has locked it, or what is above or below it: the details say who"
     PATH_TAKEN = "path_taken", 409, "there is a file or folder of that path already, whatever its case"

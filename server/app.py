@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from auth.verifying import TokenVerifier
 from crdt_store.compaction import CompactionPolicy, Compactor
+from crdt_store.document_versions import DocumentVersions
 from crdt_store.engine import Database, create_engine
 from crdt_store.group_commit import GroupCommit
 from crdt_store.held_edits import HeldEdits
@@ -48,6 +49,8 @@ from server.files.holding import HeldBack
 from server.files.json_writing import FileSpeaking
 from server.files.parts import Files
 from server.files.versions import Versions
+from server.history.desk import History
+from server.history.workshop import Workshop
 from server.jobs.worker import JobPolicy
 from server.limits.connections import ConnectionCounts
 from server.limits.gate import Gate
@@ -125,6 +128,7 @@ def create_app(
             app.state.locks = parts.locks.service
             app.state.files = parts.files
             app.state.tree = parts.tree
+            app.state.history = parts.history
             yield
             app.doorway = None
 
@@ -168,6 +172,7 @@ class _Parts(NamedTuple):
     locks: LockParts
     files: Files
     tree: TreeDesk
+    history: History
 
 
 @asynccontextmanager
@@ -433,6 +438,16 @@ async def _serving(
                 locks,
                 files,
                 tree.desk,
+                History(
+                    log,
+                    DocumentVersions(database, max_versions=settings.max_versions_per_document),
+                    Workshop(seconds=settings.history_seconds, memory_bytes=settings.history_memory_bytes),
+                    rooms,
+                    commits,
+                    lock_on=held_back.lock_on,
+                    now_ms=now_ms,
+                    random_client_id=_random_client_id,
+                ),
             )
             tasks.cancel_scope.cancel()
             with anyio.move_on_after(_CLOSE_LOG_SECONDS, shield=True):  # from that cancellation

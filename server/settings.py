@@ -235,6 +235,15 @@ class Settings(BaseSettings):
     compaction_memory_bytes: PositiveInt | None = Field(
         None, description="address space of the process that makes snapshots; default: no limit"
     )
+    history_seconds: PositiveSeconds = Field(
+        60, description="longest time that a question about a document's past may take"
+    )
+    history_memory_bytes: PositiveInt | None = Field(
+        None, description="address space of a process that works on a long past; default: no limit"
+    )
+    max_versions_per_document: PositiveInt = Field(
+        1000, description="named versions of a document, those of earlier epochs among them"
+    )
     job_attempts: PositiveInt = Field(
         12, description="a job that has failed so often is not tried any more, but listed"
     )

@@ -4,12 +4,13 @@ A replica of which nothing is forgotten: every moment is a choice of what of it 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.history.changes import Changes
 from server.protocol.id_set import IdSet
-from server.protocol.structs import STRING
+from server.protocol.split_update import split_ready
+from server.protocol.structs import STRING, Struct
 from server.protocol.varint import read_buf
 from server.replica.nodes import Branch, Chain, Node
 from server.replica.replica import Placed, Replica
@@ -92,6 +93,10 @@ class Past(Replica):
 
     def _take(self, number: int, update: bytes) -> None:
         structs, deletes = self.read(update)
+        if not self._fit(structs):
+            # It builds on something that was lost, which the document has not got either.
+            ready, _ = split_ready(update, self.state)
+            structs = [] if ready is None else self.read(ready)[0]
         placed = Placed()
         for struct in structs:
             if isinstance(struct.parent, str) and struct.parent not in self.roots:
@@ -102,6 +107,17 @@ class Past(Replica):
                 self._note_deleted(number, (node.client, node.clock, node.length))
         for span in deletes:
             self._note_deleted(number, span)
+
+    def _fit(self, structs: Sequence[Struct]) -> bool:
+        """Whether each builds on what is there, or comes before it."""
+        new: dict[int, int] = {}
+        for struct in structs:
+            before = struct.client, struct.clock - 1
+            for link in (before, struct.origin, struct.right_origin, struct.parent):
+                if isinstance(link, tuple) and link[1] >= new.get(link[0], self.state.get(link[0], 0)):
+                    return False
+            new[struct.client] = struct.clock + struct.length
+        return True
 
     def _note_deleted(self, number: int, span: tuple[int, int, int]) -> None:
         client, clock, length = span

@@ -47,6 +47,7 @@ LIMITS = (
     Limit(
         "max_room_events", "events", "what is kept of a room for JSON clients that come back", "the oldest go"
     ),
+    Limit("max_versions_per_document", "named versions", "a document", "HTTP 413"),
     Limit(
         "max_stale_bytes",
         "bytes",

@@ -54,6 +54,15 @@ class CompactionSuite:
         assert await stored_runs(log, "a") == runs(written)
         assert all(each.positions is None for each in await stored_rows(log, "a"))
 
+    async def test_every_update_keeps_the_seq_under_which_it_was_stored(self, log: UpdateLog) -> None:
+        written = [row("a", b"1"), row("a", b"2", b"3"), row("a", b"4"), row("a", b"5"), row("a", b"6", b"7")]
+        await log.append(written)
+        seqs = [seq for each in await stored_rows(log, "a") for seq in each.seqs]
+        assert len(set(seqs)) == len(written)
+        await compact(log, "a", count=2)
+        await compact(log, "a")
+        assert [seq for each in await stored_rows(log, "a") for seq in each.seqs] == seqs
+
     async def test_reading_after_a_seq_within_what_is_compacted_misses_nothing(self, log: UpdateLog) -> None:
         data = [b"%d" % i for i in range(12)]
         await log.append([row("a", each) for each in data])

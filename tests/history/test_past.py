@@ -8,11 +8,12 @@ from server.engine.document import Document
 from server.history.changes import Changes
 from server.history.past import Past
 from server.history.reading import Side, blame, compare, text_at
-from server.history.turning_back import restoring, turn_back, without
+from server.history.turning_back import restoring, turn_back, turning_id, without
 from tests.history.traces import Trace, trace
 
 ROOT = "content"
 MOMENTS = 100
+TURNING_ID = turning_id(77)
 
 
 @pytest.fixture(params=["friendsforever", "sveltecomponent"], scope="module")
@@ -51,7 +52,7 @@ def test_every_character_is_its_authors(recorded: Trace, past: Past) -> None:
 def test_without_an_author_there_is_what_the_others_have_left(
     recorded: Trace, past: Past, author_id: int
 ) -> None:
-    update = turn_back(past, without(past, author_id, 0), 77)
+    update = turn_back(past, without(past, author_id, 0), TURNING_ID, is_exact=False)
     document = replayed(recorded.changes, len(recorded.changes.all))
     if update is not None:
         document.replay([update])
@@ -62,12 +63,12 @@ def test_a_restored_moment_is_what_was_there_and_what_stayed_keeps_its_ids(
     recorded: Trace, past: Past
 ) -> None:
     moment = len(recorded.changes.all) // 2
-    update = turn_back(past, restoring(moment), 77)
+    update = turn_back(past, restoring(moment), TURNING_ID, is_exact=True)
     assert update is not None
     document = replayed(recorded.changes, len(recorded.changes.all))
     document.replay([update])
     assert document.text(ROOT) == text_at(past, ROOT, moment)
-    written_anew = document.contents.state[77]
+    written_anew = document.contents.state[TURNING_ID]
     kept = sum(len(part.text) for part in compare(past, ROOT, moment, len(recorded.changes.all))
                if part.side is Side.BOTH)  # fmt: skip
     assert kept + written_anew == len(document.text(ROOT).encode("utf-16-le")) // 2

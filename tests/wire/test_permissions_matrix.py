@@ -163,6 +163,9 @@ def body_of(scene: Scene, method: str, path: str) -> Any:
         return {"path": "b.md"} if method in ("POST", "PATCH") else None
     if "/trash" in path or path.endswith("/files/{file_id}"):
         return {} if method in ("POST", "PATCH") else None
+    if path.startswith("/api/documents/{room}/"):
+        past = {"restore": {"at": "1"}, "revert": {"user_id": scene.guest_id, "since": "0"}}
+        return past.get(path.rpartition("/")[2], {"name": "Draft"} if method in ("POST", "PATCH") else None)
     if "/files/" in path:
         return {"PATCH": {"edits": []}, "POST": {"choice": "merged"}}.get(method)
     if "member" in path:
@@ -186,9 +189,13 @@ def path_of(scene: Scene, path: str) -> str:
     queries |= {"/api/presence": f"?project={scene.project}"}
     queries |= {"/api/locks/audit": f"?workspace={scene.workspace}"}
     queries |= {"/api/locks/waiting": f"?workspace={scene.workspace}&path=a.md"}
+    queries |= {"/api/documents/{room}/diff": "?from=0"}
     query = queries.get(path, "")
     return (
-        path.format(**values, message_id="m", notification_id=1, job_id=1, path="a.md", conflict_id=1) + query
+        path.format(
+            **values, message_id="m", notification_id=1, job_id=1, path="a.md", conflict_id=1, version_id=1
+        )
+        + query
     )
 
 
@@ -296,7 +303,7 @@ async def test_every_route_lets_in_whom_its_row_says(
             status = 403  # a limited token ends itself alone
         assert refusal(response) == status, (role, response.text)
         if status is None and not re.search(
-            r"stale-update/|\{(message|notification|conflict)_id\}|/content", path
+            r"stale-update/|\{(message|notification|conflict|version)_id\}|/content", path
         ):
             assert response.is_success, (role, response.text)
 
