@@ -7,8 +7,3 @@ export interface Live<Value> {
   /** Be told of every change from now on; returns what ends that. */
   subscribe(listener: () => void): () => void
 }
-
-/** What holds something open; close it once. The last one to close it ends it. */
-export interface Closable {
-  close(): void
-}

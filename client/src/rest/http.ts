@@ -1,3 +1,4 @@
+import type { TokenSource } from '../connecting/token-source.js'
 import { CostudioError } from '../errors.js'
 
 export interface RequestOptions {
@@ -9,16 +10,12 @@ export interface RequestOptions {
 
 /** Asks the server. Rejects with CostudioError: with the server's code, or `offline` where there was no answer. */
 export class Http {
-  readonly #base: string
-  readonly #token: () => string | Promise<string>
-  readonly #fetch: typeof fetch
-
   /** `base` ends before `/api`. */
-  constructor(base: string, token: () => string | Promise<string>, fetcher: typeof fetch) {
-    this.#base = base
-    this.#token = token
-    this.#fetch = fetcher
-  }
+  constructor(
+    private readonly base: string,
+    private readonly tokens: TokenSource,
+    private readonly fetch: typeof globalThis.fetch
+  ) {}
 
   /** The answer's JSON; undefined if it has no body. */
   async json<Answer>(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
@@ -26,25 +23,32 @@ export class Http {
     return (response.status === 204 ? undefined : await response.json()) as Answer
   }
 
-  /** The answer itself, if it is one of success. */
-  async request(method: string, path: string, { query = {}, body, headers = {} }: RequestOptions = {}): Promise<Response> {
+  /** The answer itself, if it is one of success. A token that is refused may have ended: another one is asked for, once. */
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    let response = await this.#ask(method, path, options)
+    if (response.status === 401) {
+      this.tokens.forget()
+      response = await this.#ask(method, path, options)
+    }
+    if (!response.ok) throw await refusal(response)
+    return response
+  }
+
+  async #ask(method: string, path: string, { query = {}, body, headers = {} }: RequestOptions): Promise<Response> {
     const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined)
     const search = given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
     const isRaw = typeof body === 'string' || body instanceof Uint8Array
-    const token = await this.#token()
-    const init: RequestInit = { method, headers: { Authorization: `Bearer ${token}`, ...headers } }
+    const init: RequestInit = { method, headers: { Authorization: `Bearer ${await this.tokens.get()}`, ...headers } }
     if (body !== undefined) {
       init.body = isRaw ? (body as BodyInit) : JSON.stringify(body)
       init.headers = { 'Content-Type': isRaw ? 'application/octet-stream' : 'application/json', ...init.headers }
     }
-    let response: Response
+    const { fetch } = this // called without `this`, as browsers want it
     try {
-      response = await this.#fetch(`${this.#base}/api${path}${search}`, init)
+      return await fetch(`${this.base}/api${path}${search}`, init)
     } catch (error) {
       throw new CostudioError('offline', 'the server can’t be reached', null, error)
     }
-    if (!response.ok) throw await refusal(response)
-    return response
   }
 }
 
