@@ -1,6 +1,7 @@
 import { uuidv4 } from 'lib0/random'
 import * as Y from 'yjs'
 import type { OpenDocument } from '../documents/open-document.js'
+import { CostudioError } from '../errors.js'
 import type { EventsClient } from '../events/events-client.js'
 import type { JoinedRoom } from '../events/joined-room.js'
 import type { MessagePayload } from '../events/types.js'
@@ -14,6 +15,7 @@ type Bare = Thread['messages'][number]
 type Named = Pick<ChatMessage, 'id' | 'senderId'>
 
 const PAGE = 50
+const MAX_BODY_BYTES = 16 * 1024
 
 /** A chat: its thread as a document, so that one writes while offline too; older messages come page by page. */
 export class OpenChat implements Live<ChatState> {
@@ -61,8 +63,9 @@ export class OpenChat implements Live<ChatState> {
     return this.#state.subscribe(listener)
   }
 
-  /** Shows at once and is sent when it can be. Returns the message's id. */
+  /** Shows at once and is sent when it can be. Returns the message's id. Throws CostudioError `too_large`. */
   send(body: string, { replyTo, mentions = [] }: { replyTo?: string; mentions?: number[] } = {}): string {
+    checkLength(body)
     const id = uuidv4()
     this.#outbox.push({
       id, body, mentions, seq: null, senderId: this.#userId ?? 0, sentAt: new Date().toISOString(), serverTime: null,
@@ -72,7 +75,9 @@ export class OpenChat implements Live<ChatState> {
     return id
   }
 
+  /** One's own. Throws CostudioError `too_large`. */
   edit(id: string, body: string): void {
+    checkLength(body)
     this.#change(id, { body, edited_at: new Date().toISOString() }, { action: 'edit', body })
   }
 
@@ -184,6 +189,12 @@ export class OpenChat implements Live<ChatState> {
   #say(message: { id: string; action: 'edit' | 'delete' | 'react' | 'unreact'; body?: string; author_id?: number; reaction?: string }): void {
     this.events.send('message', { room: this.room, ...message }).catch((error: unknown) => console.warn(error))
   }
+}
+
+/** The server would take it away again, and the text with it. */
+function checkLength(body: string): void {
+  const bytes = new TextEncoder().encode(body).length
+  if (bytes > MAX_BODY_BYTES) throw new CostudioError('too_large', `a message has at most ${MAX_BODY_BYTES} bytes, this one has ${bytes}`)
 }
 
 function asMap({ id, senderId, body, sentAt, replyTo, mentions }: Bare): Y.Map<unknown> {
