@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['tests/support/server-setup.ts'],
     // One server for all; files are few, and each worker costs more than it saves on two cores.
     maxWorkers: 2,
+    isolate: false,
     testTimeout: 15_000,
     hookTimeout: 40_000
   }

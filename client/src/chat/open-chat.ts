@@ -4,11 +4,11 @@ import type { OpenDocument } from '../documents/open-document.js'
 import { CostudioError } from '../errors.js'
 import type { EventsClient } from '../events/events-client.js'
 import type { JoinedRoom } from '../events/joined-room.js'
-import type { MessagePayload } from '../events/types.js'
+import type { MessagePayload, StatusEntry } from '../events/types.js'
 import type { Live } from '../live/live.js'
 import { LiveValue } from '../live/value.js'
 import type { Api } from '../rest/api.js'
-import { fromStored, messagesOf, reactionsOf, readThread, type ChatMessage, type Thread } from './thread.js'
+import { fromStored, furthest, messagesOf, reactionsOf, readThread, type ChatMessage, type Mark, type Thread } from './thread.js'
 import { chatView, type ChatState } from './view.js'
 
 type Bare = Thread['messages'][number]
@@ -25,6 +25,7 @@ export class OpenChat implements Live<ChatState> {
   #doc: Y.Doc
   #older: Bare[] = []
   #outbox: Bare[] = []
+  readonly #marks = new Map<number, Mark>()
   #readHere = 0
   #isDue = false
   #isEnded = false
@@ -47,6 +48,9 @@ export class OpenChat implements Live<ChatState> {
       events.subscribe(this.#changed),
       events.on('message', ({ payload }) => {
         if (payload.room === this.room) this.#correct(payload)
+      }),
+      events.on('message_status', ({ payload }) => {
+        if (payload.room === this.room) this.#mark(payload.statuses)
       })
     ]
   }
@@ -121,6 +125,18 @@ export class OpenChat implements Live<ChatState> {
     this.document.close()
   }
 
+  /** The document says the same a second later. */
+  #mark(statuses: readonly StatusEntry[]): void {
+    for (const { user_id, status, seq } of statuses) {
+      const { deliveredSeq, readSeq } = this.#marks.get(user_id) ?? { deliveredSeq: 0, readSeq: 0 }
+      this.#marks.set(user_id, {
+        deliveredSeq: status === 'sent' ? deliveredSeq : Math.max(deliveredSeq, seq),
+        readSeq: status === 'read' ? Math.max(readSeq, seq) : readSeq
+      })
+    }
+    this.#changed()
+  }
+
   /** What is not in the document changes too. */
   #correct({ seq, body, edited_at = null, deleted: isDeleted, mentions }: MessagePayload): void {
     if (!this.#older.some((message) => message.seq === seq)) return
@@ -145,7 +161,9 @@ export class OpenChat implements Live<ChatState> {
 
   #update(): void {
     this.#post()
-    this.#state.set(chatView(readThread(this.#doc), this.#older, this.#outbox, this.#userId, this.#readHere))
+    const { messages, marks } = readThread(this.#doc)
+    const thread = { messages, marks: furthest(marks, this.#marks) }
+    this.#state.set(chatView(thread, this.#older, this.#outbox, this.#userId, this.#readHere))
   }
 
   /** Into the document, as soon as that has been loaded, and it is known in whose name. */

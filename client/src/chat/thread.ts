@@ -69,6 +69,19 @@ export function fromStored(stored: StoredMessage): Thread['messages'][number] {
   }
 }
 
+/** Of two accounts of how far everybody has got, what both know. */
+export function furthest(one: ReadonlyMap<number, Mark>, other: ReadonlyMap<number, Mark>): Map<number, Mark> {
+  const found = new Map(one)
+  for (const [userId, mark] of other) {
+    const known = found.get(userId) ?? mark
+    found.set(userId, {
+      deliveredSeq: Math.max(known.deliveredSeq, mark.deliveredSeq),
+      readSeq: Math.max(known.readSeq, mark.readSeq)
+    })
+  }
+  return found
+}
+
 function readMessage(map: Y.Map<unknown>, reactions: Map<string, Reaction[]>): Thread['messages'] {
   const [id, senderId] = [map.get('id'), map.get('sender_id')]
   if (typeof id !== 'string' || typeof senderId !== 'number') return [] // a draft of a message

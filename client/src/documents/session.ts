@@ -55,10 +55,9 @@ export class Session {
   async begin(): Promise<void> {
     if (this.parts.offline !== null) {
       try {
-        const storage = await Storage.open(`${this.parts.offline}/${this.room}`, this.doc)
+        const storage = await Storage.open(`${this.parts.offline}/${this.room}`, this.doc, this.#foreign)
         if (this.#isEnded) return await storage.close()
         this.#storage = storage
-        this.#foreign.add(storage.origin)
         this.#isStorageLoaded = true
       } catch (error) {
         console.warn(`${this.room} is not kept in this browser:`, error) // private windows may forbid it

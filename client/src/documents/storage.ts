@@ -26,18 +26,14 @@ export class Storage {
     private drafts: readonly Draft[]
   ) {}
 
-  /** Resolves when the copy is in `doc`. */
-  static async open(name: string, doc: Y.Doc): Promise<Storage> {
+  /** Resolves when the copy is in `doc`. What updates from it come with is added to `origins` before the first one. */
+  static async open(name: string, doc: Y.Doc, origins: Set<unknown>): Promise<Storage> {
     const { IndexeddbPersistence } = await import('y-indexeddb')
     const persistence = new IndexeddbPersistence(name, doc)
+    origins.add(persistence)
     await persistence.whenSynced
     const [wasUnsaved, drafts] = await Promise.all([persistence.get(UNSAVED), persistence.get(DRAFTS)])
     return new Storage(persistence, Boolean(wasUnsaved), (drafts as Draft[] | undefined) ?? [])
-  }
-
-  /** What updates from it come with. */
-  get origin(): unknown {
-    return this.persistence
   }
 
   get allDrafts(): readonly Draft[] {
