@@ -28,7 +28,12 @@ web/node_modules/installed: web/package.json web/package-lock.json
 	npm ci --prefix web --no-audit --no-fund --silent
 	@touch $@
 
-web/dist/index.html: web/node_modules/installed web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src -type f)
+client/node_modules/installed: client/package.json client/package-lock.json
+	npm ci --prefix client --no-audit --no-fund --silent
+	@touch $@
+
+# The page takes the client's sources as they are.
+web/dist/index.html: web/node_modules/installed web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src client/src -type f)
 	npm run build --prefix web --silent
 	@touch $@
 
@@ -36,14 +41,16 @@ tests/%/node_modules/installed: tests/%/package.json tests/%/package-lock.json
 	npm ci --prefix tests/$* --no-audit --no-fund --silent
 	@touch $@
 
-test: install web $(TEST_PACKAGES)
+test: install web client/node_modules/installed $(TEST_PACKAGES)
+	npm test --prefix client --silent
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
-lint: install web
+lint: install web client/node_modules/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm run check --prefix client --silent
 	npm run check --prefix web --silent
 
 check: lint test
@@ -75,4 +82,4 @@ bench-trace: install tests/interop/node_modules/installed
 	$(BIN)/python -m bench.trace_replay
 
 clean:
-	rm -rf .venv web/node_modules web/dist tests/*/node_modules bench/peers/node_modules bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv client/node_modules client/dist web/node_modules web/dist tests/*/node_modules bench/peers/node_modules bench/results .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,3 +7,8 @@ export interface Live<Value> {
   /** Be told of every change from now on; returns what ends that. */
   subscribe(listener: () => void): () => void
 }
+
+/** What holds something open: whoever opened it closes it once. */
+export interface Closable {
+  close(): void
+}

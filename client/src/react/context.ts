@@ -1,6 +1,6 @@
 import { createContext, createElement, useContext, useEffect, useState, useSyncExternalStore, type ReactElement, type ReactNode } from 'react'
 import type { CostudioClient } from '../client.js'
-import type { Live } from '../live/live.js'
+import type { Closable, Live } from '../live/live.js'
 
 const Context = createContext<CostudioClient | null>(null)
 
@@ -22,12 +22,8 @@ export function useLive<Value>(live: Live<Value>): Value {
   return useSyncExternalStore((listener) => live.subscribe(listener), read, read)
 }
 
-interface Openable extends Live<unknown> {
-  close(): void
-}
-
 /** Opened while the component is there, anew when `key` changes; null before. */
-export function useOpened<Thing extends Openable>(key: string, open: (client: CostudioClient) => Thing): Thing | null {
+export function useOpened<Thing extends Closable>(key: string, open: (client: CostudioClient) => Thing): Thing | null {
   const client = useCostudio()
   const [opened, setOpened] = useState<{ key: string; thing: Thing } | null>(null)
   useEffect(() => {
