@@ -1,6 +1,7 @@
 /** What is shown, made of what is known: no connection is needed. */
 import { expect, test, vi } from 'vitest'
 import { chatView } from '../src/chat/view.js'
+import { JoinedRoom } from '../src/events/joined-room.js'
 import { NOT_JOINED, roomAfter } from '../src/events/room-state.js'
 import type { ServerEvent } from '../src/events/types.js'
 import { Shared } from '../src/live/shared.js'
@@ -63,4 +64,15 @@ test('typing is told at a pace, and its end after a moment', () => {
   signal.stop()
   expect(told).toEqual(['typing_start', 'typing_start', 'typing_stop'])
   vi.useRealTimers()
+})
+
+test('who comes with the answer to a join is not lost', async () => {
+  const ack = { room: 'chat:1', role: 'editor', members: [], last_seq: 0, gap: false }
+  const room = new JoinedRoom('chat:1', { isOpen: () => true, ask: (_payload, answered) => {
+    answered(ack as never)
+    room.receive({ type: 'user_joined', payload: { room: 'chat:1', user_id: 2, name: 'Bob', state: 'online', typing: false }, timestamp: '', sender_id: null })
+    return Promise.resolve()
+  } }, () => {})
+  await room.join()
+  expect(room.current.members).toMatchObject([{ name: 'Bob' }])
 })

@@ -112,7 +112,8 @@ export class OpenDocument implements Live<DocumentState> {
 
   /** Resolves when what was written here survives the end of this object. */
   async whenSafe(): Promise<void> {
-    await until(this, ({ status, pendingEdits }) => pendingEdits === 0 || status === 'held' || this.#session.isStored)
+    if (this.current.pendingEdits === 0) return
+    await until(this, ({ status }) => status === 'saved' || status === 'held' || this.#session.isStored)
   }
 
   end(): void {

@@ -5,9 +5,9 @@ import { CostudioError } from '../errors.js'
 import type { Live } from '../live/live.js'
 import { Shared } from '../live/shared.js'
 import { LiveValue } from '../live/value.js'
-import { JoinedRoom } from './joined-room.js'
+import { JoinedRoom, type RoomDoor } from './joined-room.js'
 import { Requests } from './requests.js'
-import type { Answers, ClientEvents, ClientEventType, ConnectAck, JoinAck, ServerEvent, ServerEvents, ServerEventType } from './types.js'
+import type { Answers, ClientEvents, ClientEventType, ConnectAck, ServerEvent, ServerEvents, ServerEventType } from './types.js'
 
 /** `closed`: for good, `reason` says why in words; `connect()` tries again. */
 export interface ConnectionState {
@@ -100,7 +100,10 @@ export class EventsClient implements Live<ConnectionState> {
   join(room: string): JoinedRoom {
     this.connect()
     return this.#sharedRooms.open(room, (release) => {
-      const door = { ask: (payload: object) => this.#askNow<JoinAck>('join_room', payload), isOpen: () => this.#isConnected }
+      const door: RoomDoor = {
+        ask: (payload, answered) => this.#askNow('join_room', payload, answered),
+        isOpen: () => this.#isConnected
+      }
       const joined = new JoinedRoom(room, door, release)
       this.#rooms.set(room, joined)
       if (this.#isConnected) void joined.join()
@@ -118,8 +121,8 @@ export class EventsClient implements Live<ConnectionState> {
     if (this.#isConnected) void this.#askNow('leave_room', { room: room.room }).catch(() => {})
   }
 
-  #askNow<Answer>(type: string, payload: object): Promise<Answer> {
-    return this.#requests.ask(type, payload, { now: true, isPassing: true })
+  #askNow<Answer>(type: string, payload: object, answered?: (answer: Answer) => void): Promise<Answer> {
+    return this.#requests.ask(type, payload, { now: true, isPassing: true, answered })
   }
 
   async #open(): Promise<void> {

@@ -6,7 +6,8 @@ import type { JoinAck, ServerEvent } from './types.js'
 
 /** How a room asks to be in it. */
 export interface RoomDoor {
-  ask(payload: { room: string; last_seq?: number; away: boolean }): Promise<JoinAck>
+  /** `answered` is called before the first event in the room is. Rejects with CostudioError. */
+  ask(payload: { room: string; last_seq?: number; away: boolean }, answered: (ack: JoinAck) => void): Promise<unknown>
   isOpen(): boolean
 }
 
@@ -44,9 +45,10 @@ export class JoinedRoom implements Live<RoomState> {
     this.stop()
     const lastSeq = this.#lastSeq === null ? {} : { last_seq: this.#lastSeq }
     try {
-      const ack = await this.door.ask({ room: this.room, away: this.#away, ...lastSeq })
-      this.#state.set({ isJoined: true, role: ack.role, members: ack.members, ack, error: null })
-      if (this.#lastSeq === null || ack.gap) this.#lastSeq = ack.last_seq
+      await this.door.ask({ room: this.room, away: this.#away, ...lastSeq }, (ack) => {
+        this.#state.set({ isJoined: true, role: ack.role, members: ack.members, ack, error: null })
+        if (this.#lastSeq === null || ack.gap) this.#lastSeq = ack.last_seq
+      })
     } catch (error) {
       const { code, reason } = error as CostudioError
       if (!this.door.isOpen()) return // it is asked again with the next connection

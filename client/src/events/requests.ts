@@ -8,6 +8,15 @@ interface Request {
   reject(error: CostudioError): void
   /** Of the connection alone: it makes no sense on the next one. */
   isPassing: boolean
+  /** Called before the next event is dealt with; whoever awaits the promise may come after it. */
+  answered(answer: never): void
+}
+
+interface Manner<Answer> {
+  /** Whether there is a connection to send it by; otherwise it waits. */
+  now: boolean
+  isPassing?: boolean
+  answered?: ((answer: Answer) => void) | undefined
 }
 
 const MOST = 1000
@@ -18,15 +27,15 @@ export class Requests {
 
   constructor(private readonly transmit: (text: string) => void) {}
 
-  /** `now`: whether there is a connection to send it by; otherwise it waits. Rejects with CostudioError. */
-  ask<Answer>(type: string, payload: unknown, { now, isPassing = false }: { now: boolean; isPassing?: boolean }): Promise<Answer> {
+  /** Rejects with CostudioError. */
+  ask<Answer>(type: string, payload: unknown, { now, isPassing = false, answered = () => {} }: Manner<Answer>): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size >= MOST) {
         reject(new CostudioError('offline', `${MOST} events wait for a connection already`))
         return
       }
       const id = uuidv4()
-      const request: Request = { type, payload, resolve, reject, isPassing }
+      const request: Request = { type, payload, resolve, reject, isPassing, answered }
       this.#waiting.set(id, request)
       if (now) this.#send(id, request)
     })
@@ -44,7 +53,10 @@ export class Requests {
     if (type === 'error') {
       const { code, reason } = payload as { code: string; reason: string }
       request.reject(new CostudioError(code, reason))
-    } else request.resolve(payload as never)
+    } else {
+      request.answered(payload as never)
+      request.resolve(payload as never)
+    }
   }
 
   /** What belonged to the connection that has ended; with `all`, everything. */

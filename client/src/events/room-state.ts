@@ -3,7 +3,7 @@ import type { JoinAck, Present, RoleName, ServerEvent } from './types.js'
 export interface RoomState {
   isJoined: boolean
   role: RoleName
-  /** Everybody who is there, each once; not oneself. */
+  /** Everybody who is there, each once; oneself by another device. */
   members: readonly Present[]
   /** The answer to the last join; null before it. */
   ack: JoinAck | null

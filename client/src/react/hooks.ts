@@ -54,8 +54,10 @@ const NOBODY: readonly Present[] = []
 
 /** Who else is in a room; by default, who of all whom one knows is online. */
 export function usePresence(room = 'global'): readonly Present[] {
+  const userId = useLive(useCostudio().events).user?.id
   const joined = useOpened(room, (client) => client.presence(room))
-  return useLiveOrNull(joined)?.members ?? NOBODY
+  const members = useLiveOrNull(joined)?.members ?? NOBODY
+  return useMemo(() => members.filter(({ user_id }) => user_id !== userId), [members, userId])
 }
 
 export interface TypingHook {
