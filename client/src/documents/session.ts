@@ -146,11 +146,18 @@ export class Session {
   #ended(code: number | null, reason: string): void {
     if (this.#isEnded) return
     this.#hasFailed = true
+    this.#forgetOthers()
     if (code === CloseCode.UNAUTHORIZED || code === CloseCode.TOKEN_EXPIRED) this.parts.forgetToken()
     const isRetried = this.#reconnector.ended(code)
     this.#end = { code, reason, isFinal: !isRetried }
     if (code === CloseCode.HISTORY_CHANGED) this.parts.replaced()
     else this.parts.changed()
+  }
+
+  /** What others showed before is told again after a break with the same clock, which awareness would take for known. */
+  #forgetOthers(): void {
+    const { meta, clientID } = this.provider.awareness
+    for (const id of [...meta.keys()]) if (id !== clientID) meta.delete(id)
   }
 
   #changed(): void {

@@ -28,8 +28,11 @@ export class Realtime {
     this.#showOnline(everybody)
     client.events.on('message', ({ payload, sender_id }) => {
       const chat = chatOf(payload.room)
-      const isNews = payload.action === 'send' && sender_id !== client.events.current.user?.id
-      if (chat !== null && this.#chats.has(chat) && isNews) this.#setUnread(chat, (this.#unread(chat) ?? 0) + 1)
+      const known = chat === null ? undefined : this.#chats.get(chat)
+      // What was missed comes after the answer to the join, which has counted it.
+      const isNew = (payload.event_seq ?? Infinity) > (known?.room.current.ack?.last_seq ?? 0)
+      const isNews = isNew && payload.action === 'send' && sender_id !== client.events.current.user?.id
+      if (chat !== null && known !== undefined && isNews) this.#setUnread(chat, (this.#unread(chat) ?? 0) + 1)
     })
     client.events.on('notification', ({ payload }) => {
       const chat = payload.kind === 'read' ? chatOf(payload.room ?? '') : null
