@@ -140,13 +140,14 @@ export class Session {
       this.#ended(null, `no token: ${error instanceof Error ? error.message : String(error)}`)
       return
     }
-    if (this.#reconnector.isWanted) this.provider.connect()
+    if (!this.#reconnector.isWanted) return
+    this.#forgetOthers()
+    this.provider.connect()
   }
 
   #ended(code: number | null, reason: string): void {
     if (this.#isEnded) return
     this.#hasFailed = true
-    this.#forgetOthers()
     if (code === CloseCode.UNAUTHORIZED || code === CloseCode.TOKEN_EXPIRED) this.parts.forgetToken()
     const isRetried = this.#reconnector.ended(code)
     this.#end = { code, reason, isFinal: !isRetried }
@@ -156,8 +157,8 @@ export class Session {
 
   /** What others showed before is told again after a break with the same clock, which awareness would take for known. */
   #forgetOthers(): void {
-    const { meta, clientID } = this.provider.awareness
-    for (const id of [...meta.keys()]) if (id !== clientID) meta.delete(id)
+    const { meta, states } = this.provider.awareness
+    for (const id of [...meta.keys()]) if (!states.has(id)) meta.delete(id)
   }
 
   #changed(): void {
