@@ -40,5 +40,6 @@ export async function chatting({ alice, bob, bobContext }) {
   await alice.getByRole('searchbox', { name: 'Search messages' }).fill('buil')
   await sees(alice, '.found-message', 'Build 118 is up')
   await alice.keyboard.press('Escape')
+  await sees(alice, '.message', 'On it')
   assert.equal(await alice.locator('.message').count(), 3)
 }

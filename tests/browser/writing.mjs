@@ -38,6 +38,7 @@ export async function writing({ alice, bob, bobContext, server }) {
   await sees(alice, '.cm-content', 'from the train')
   await isSaved(bob)
   assert.ok((await agreedText(alice, bob)).includes('from the office'))
+  await bob.locator('.file-bar').getByRole('img', { name: /alice/ }).waitFor()
 
   // The server dies while both write.
   const typing = Promise.all([typeAtStart(alice, '// alice saw it die\n'), typeAtEnd(bob, '// so did bob\n')])
