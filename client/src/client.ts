@@ -60,7 +60,8 @@ export class CostudioClient {
     return this.api.me()
   }
 
-  openFile(workspace: number, fileId: string): OpenFile {
+  openFile(workspace: number, name: string): OpenFile {
+    const fileId = name.normalize() // as the server names it
     const open = (release: () => void): OpenFile => new OpenFile(workspace, fileId, this.#parts, this.events, release)
     this.events.connect()
     return this.#documents.open(`workspace:${workspace}/${fileId}`, open) as OpenFile

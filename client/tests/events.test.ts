@@ -45,6 +45,23 @@ test('what is sent while there is no connection is sent with the next one, once'
   expect(joined.current.isJoined).toBe(true)
 })
 
+test('what is sent as soon as there is a connection again comes after the rooms', async () => {
+  const room = `chat:${freshNumber()}`
+  const network = new Network()
+  const alice = clientOf('alice', { WebSocket: network.WebSocket })
+  await when(alice.events.join(room), ({ isJoined }) => isJoined)
+  network.cut()
+  await when(alice.events, ({ status }) => status === 'offline')
+  const answer = new Promise((resolve, reject) => {
+    alice.events.subscribe(() => {
+      if (alice.events.current.status !== 'connected') return
+      alice.events.send('message', { room, id: crypto.randomUUID(), body: 'at once' }).then(resolve, reject)
+    })
+  })
+  network.mend()
+  expect(await answer).toMatchObject({ seq: 1 })
+})
+
 test('messages that were missed are told after the break', async () => {
   const room = `chat:${freshNumber()}`
   const network = new Network()

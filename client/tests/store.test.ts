@@ -23,6 +23,10 @@ test('the store says who is online, who types and what is unread', async () => {
   await when(state, ({ unreadCounts }) => unreadCounts.get(number) === 2)
   await clientOf('alice').api.messages.markRead(number, 1) // on another device
   await when(state, ({ unreadCounts }) => unreadCounts.get(number) === 1)
+  const chat = alice.openChat(number)
+  await when(chat, ({ messages }) => messages.length === 2)
+  chat.markRead()
+  await when(state, ({ unreadCounts }) => unreadCounts.get(number) === 0)
   unfollow()
   expect(store.getState().unreadCounts.has(number)).toBe(false)
 })

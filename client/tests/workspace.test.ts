@@ -56,3 +56,16 @@ test('projects have workspaces, chats and members', async () => {
   expect((await api.projects.members(project.id)).items).toMatchObject([{ role: 'admin' }])
   expect(await api.role(`workspace:${workspace.id}`)).toMatchObject({ role: 'admin' })
 })
+
+test('a name is the same however its accents are written', async () => {
+  const [workspace, decomposed] = [freshNumber(), 'u\u0308ber.md']
+  const [alice, bob] = [clientOf('alice'), clientOf('bob')]
+  const file = bob.openFile(workspace, decomposed)
+  file.text.insert(0, 'a')
+  await file.whenSaved()
+  await when(bob.events, ({ status }) => status === 'connected')
+  await alice.locks(workspace).acquire(decomposed)
+  file.text.insert(0, 'b')
+  await when(file, ({ status }) => status === 'held')
+  expect(await when(bob.locks(workspace), ({ locks }) => locks.length === 1 && bob.locks(workspace).blocking(decomposed))).not.toBeNull()
+})

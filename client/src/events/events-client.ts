@@ -41,6 +41,7 @@ export class EventsClient implements Live<ConnectionState> {
   readonly #handlers = new Map<string, Set<Handler>>()
   readonly #sharedRooms = new Shared<JoinedRoom>((room) => this.#leave(room))
   #socket: WebSocket | null = null
+  #isReady = false // one is in all rooms again
   #heartbeat: ReturnType<typeof setInterval> | null = null
   #heardAtMs = 0
 
@@ -79,7 +80,7 @@ export class EventsClient implements Live<ConnectionState> {
    */
   send<Type extends ClientEventType>(type: Type, payload: ClientEvents[Type]): Promise<Answers[Type]> {
     this.connect()
-    return this.#requests.ask(type, payload, { now: this.#isConnected })
+    return this.#requests.ask(type, payload, { now: this.#isReady })
   }
 
   /** Send without an answer, if there is a connection now: typing, cursors. */
@@ -97,8 +98,9 @@ export class EventsClient implements Live<ConnectionState> {
   }
 
   /** Be in a room; after a break one is in it again, and what was missed is told first. */
-  join(room: string): JoinedRoom {
+  join(name: string): JoinedRoom {
     this.connect()
+    const room = name.normalize() // as the server names it
     return this.#sharedRooms.open(room, (release) => {
       const door: RoomDoor = {
         ask: (payload, answered) => this.#askNow('join_room', payload, answered),
@@ -158,7 +160,9 @@ export class EventsClient implements Live<ConnectionState> {
     this.#reconnector.succeeded()
     this.#state.set({ status: 'connected', code: null, reason: null, user: { id: ack.user_id, name: ack.name } })
     await Promise.all([...this.#rooms.values()].map((room) => room.join()))
-    if (socket === this.#socket) this.#requests.askAgain()
+    if (socket !== this.#socket) return
+    this.#isReady = true
+    this.#requests.askAgain()
   }
 
   /** A network can end without a word. */
@@ -198,6 +202,7 @@ export class EventsClient implements Live<ConnectionState> {
   #end(code: number | null, reason: string | null): void {
     const socket = this.#socket
     this.#socket = null
+    this.#isReady = false
     if (this.#heartbeat !== null) clearInterval(this.#heartbeat)
     if (socket !== null && socket.readyState <= 1) socket.close(1000)
     if (code === CloseCode.UNAUTHORIZED || code === CloseCode.TOKEN_EXPIRED) this.tokens.forget()

@@ -19,6 +19,7 @@ export class WorkspaceLocks implements Live<LocksState> {
   readonly #room: JoinedRoom
   readonly #stops: (() => void)[]
   #ack: unknown = null
+  #changes = 0
 
   constructor(
     readonly workspace: number,
@@ -46,13 +47,13 @@ export class WorkspaceLocks implements Live<LocksState> {
 
   /** What is in the way of `userId` (by default: of this user) at this path; null if nothing is. */
   blocking(path: string, userId = this.events.current.user?.id): Lock | null {
-    return this.current.locks.find((lock) => lock.holder_id !== userId && overlap(lock.path, path)) ?? null
+    return this.current.locks.find((lock) => lock.holder_id !== userId && overlap(lock.path, path.normalize())) ?? null
   }
 
   /** One's own lock on just this path. */
   own(path: string): Lock | null {
     const userId = this.events.current.user?.id
-    return this.current.locks.find((lock) => lock.holder_id === userId && lock.path === path) ?? null
+    return this.current.locks.find((lock) => lock.holder_id === userId && lock.path === path.normalize()) ?? null
   }
 
   /** Rejects with CostudioError `locked`; with `wait`, one is notified when it is free. */
@@ -88,7 +89,9 @@ export class WorkspaceLocks implements Live<LocksState> {
     void this.#load()
   }
 
+  /** Once more if something has happened meanwhile. */
   async #load(): Promise<void> {
+    const changes = this.#changes
     try {
       const locks: Lock[] = []
       for (let after: number | null = 0; after !== null; ) {
@@ -96,6 +99,7 @@ export class WorkspaceLocks implements Live<LocksState> {
         locks.push(...page.items)
         after = page.next_after
       }
+      if (changes !== this.#changes) return await this.#load()
       this.#state.set({ locks, isLoaded: true, error: null })
     } catch (error) {
       this.#state.update({ error: error instanceof Error ? error.message : String(error) })
@@ -115,11 +119,13 @@ export class WorkspaceLocks implements Live<LocksState> {
   }
 
   #put(lock: Lock): Lock {
+    this.#changes += 1
     this.#state.update({ locks: [...this.current.locks.filter(({ id }) => id !== lock.id), lock] })
     return lock
   }
 
   #remove(id: number): void {
+    this.#changes += 1
     this.#state.update({ locks: this.current.locks.filter((lock) => lock.id !== id) })
   }
 }
