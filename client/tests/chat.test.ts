@@ -43,13 +43,26 @@ function messagesSender(chat: ReturnType<ReturnType<typeof clientOf>['openChat']
   return chat.current.messages.find(({ isOwn }) => isOwn)!.senderId
 }
 
+test('messages that do not change stay the same objects', async () => {
+  const chat = clientOf('alice').openChat(freshNumber())
+  chat.send('one')
+  const [one] = (await when(chat, ({ messages }) => messages[0]?.seq === 1 && messages)) as readonly object[]
+  const before = chat.current
+  await chat.document.whenSaved()
+  chat.send('two')
+  await when(chat, ({ messages }) => messages[1]?.seq === 2)
+  expect(chat.current.messages[0]).toBe(one)
+  expect(chat.current).not.toBe(before)
+})
+
 test('what is written without a connection is sent on return, once and in order', async () => {
   const number = freshNumber()
   const network = new Network()
   network.cut()
   const alice = clientOf('alice', { WebSocket: network.WebSocket }).openChat(number)
   alice.send('one')
-  alice.send('two')
+  alice.edit(alice.send('twice'), 'two')
+  alice.remove(alice.send('never'))
   expect(alice.current.messages.map(({ body, isOwn }) => [body, isOwn])).toEqual([['one', true], ['two', true]])
   network.mend()
   const sent = await when(alice, ({ messages }) => messages.every(({ seq }) => seq !== null) && messages)

@@ -4,12 +4,12 @@ import type { OpenDocument } from '../documents/open-document.js'
 import { CostudioError } from '../errors.js'
 import type { EventsClient } from '../events/events-client.js'
 import type { JoinedRoom } from '../events/joined-room.js'
-import type { MessagePayload, StatusEntry } from '../events/types.js'
+import type { MessagePayload, OutgoingMessage, StatusEntry } from '../events/types.js'
 import type { Live } from '../live/live.js'
 import { LiveValue } from '../live/value.js'
 import type { Api } from '../rest/api.js'
 import { fromStored, furthest, messagesOf, reactionsOf, readThread, type ChatMessage, type Mark, type Thread } from './thread.js'
-import { chatView, type ChatState } from './view.js'
+import { chatView, keepingObjects, type ChatState } from './view.js'
 
 type Bare = Thread['messages'][number]
 type Named = Pick<ChatMessage, 'id' | 'senderId'>
@@ -89,14 +89,12 @@ export class OpenChat implements Live<ChatState> {
     this.#change(id, { deleted: true }, { action: 'delete' })
   }
 
-  react({ id, senderId }: Named, emoji: string): void {
-    if (this.#find(id, senderId) === null) this.#say({ id, action: 'react', author_id: senderId, reaction: emoji })
-    else reactionsOf(this.#doc).set(`${id}:${this.#userId}:${emoji}`, true)
+  react(message: Named, emoji: string): void {
+    this.#react('react', message, emoji)
   }
 
-  unreact({ id, senderId }: Named, emoji: string): void {
-    if (this.#find(id, senderId) === null) this.#say({ id, action: 'unreact', author_id: senderId, reaction: emoji })
-    else reactionsOf(this.#doc).delete(`${id}:${this.#userId}:${emoji}`)
+  unreact(message: Named, emoji: string): void {
+    this.#react('unreact', message, emoji)
   }
 
   /** All up to the newest, or up to `seq`, is read. */
@@ -163,7 +161,8 @@ export class OpenChat implements Live<ChatState> {
     this.#post()
     const { messages, marks } = readThread(this.#doc)
     const thread = { messages, marks: furthest(marks, this.#marks) }
-    this.#state.set(chatView(thread, this.#older, this.#outbox, this.#userId, this.#readHere))
+    const view = chatView(thread, this.#older, this.#outbox, this.#userId, this.#readHere)
+    this.#state.update(keepingObjects(this.current, view))
   }
 
   /** Into the document, as soon as that has been loaded, and it is known in whose name. */
@@ -189,9 +188,22 @@ export class OpenChat implements Live<ChatState> {
   }
 
   #change(id: string, fields: Record<string, unknown>, event: { action: 'edit' | 'delete'; body?: string }): void {
+    const waiting = this.#outbox.find((message) => message.id === id)
     const map = this.#userId === null ? null : this.#find(id, this.#userId)
-    if (map === null) this.#say({ id, ...event })
+    if (waiting !== undefined) {
+      const isGone = event.action === 'delete'
+      this.#outbox = this.#outbox.flatMap((each) => (each !== waiting ? each : isGone ? [] : { ...each, body: event.body ?? '' }))
+      this.#update()
+    } else if (map === null) this.#say({ id, ...event })
     else this.#doc.transact(() => Object.entries(fields).forEach(([name, value]) => map.set(name, value)))
+  }
+
+  #react(action: 'react' | 'unreact', { id, senderId }: Named, emoji: string): void {
+    const key = `${id}:${this.#userId}:${emoji}`
+    if (this.#userId === null || this.#find(id, senderId) === null) {
+      this.#say({ id, action, author_id: senderId, reaction: emoji })
+    } else if (action === 'react') reactionsOf(this.#doc).set(key, true)
+    else reactionsOf(this.#doc).delete(key)
   }
 
   #find(id: string, senderId: number): Y.Map<unknown> | null {
@@ -204,7 +216,7 @@ export class OpenChat implements Live<ChatState> {
   }
 
   /** Of messages that the document has no more. */
-  #say(message: { id: string; action: 'edit' | 'delete' | 'react' | 'unreact'; body?: string; author_id?: number; reaction?: string }): void {
+  #say(message: Omit<OutgoingMessage, 'room'>): void {
     this.events.send('message', { room: this.room, ...message }).catch((error: unknown) => console.warn(error))
   }
 }

@@ -26,7 +26,7 @@ export function chatView(
 ): ChatState {
   const byKey = new Map<string, Bare>()
   for (const message of [...older, ...thread.messages, ...outbox]) {
-    const key = `${message.senderId}:${message.id}`
+    const key = keyOf(message)
     if (!byKey.has(key) || message.seq !== null) byKey.set(key, message)
   }
   const bare = [...byKey.values()].sort((one, other) => (one.seq ?? Infinity) - (other.seq ?? Infinity) || 0)
@@ -49,4 +49,19 @@ function withStatus(message: Bare, others: [number, Mark][], userId: number | nu
   const isDelivered = others.some(([id, mark]) => id !== message.senderId && mark.deliveredSeq >= seq)
   const status = readers.length > 0 ? 'read' : isDelivered ? 'delivered' : 'sent'
   return { ...message, status, readBy: readers.map(([id]) => id), isOwn }
+}
+
+/** The same messages as objects that were shown before, where they say the same: what shows them need not be made anew. */
+export function keepingObjects(before: ChatState, now: ChatState): ChatState {
+  const known = new Map(before.messages.map((message) => [keyOf(message), message]))
+  const messages = now.messages.map((message) => {
+    const old = known.get(keyOf(message))
+    return old !== undefined && JSON.stringify(old) === JSON.stringify(message) ? old : message
+  })
+  const isSame = messages.length === before.messages.length && messages.every((message, i) => message === before.messages[i])
+  return { ...now, messages: isSame ? before.messages : messages }
+}
+
+function keyOf({ senderId, id }: Bare): string {
+  return `${senderId}:${id}`
 }
