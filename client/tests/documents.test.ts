@@ -1,5 +1,6 @@
 import * as Y from 'yjs'
 import { expect, inject, test } from 'vitest'
+import type { OpenFile } from '../src/index.js'
 import { Network } from './support/network.js'
 import { clientOf, freshNumber, when, whenText } from './support/people.js'
 import { mint } from './support/tokens.js'
@@ -68,6 +69,27 @@ test('edits that are merged on return are pending until then', async () => {
   await alice.whenSaved()
   await Promise.all([whenText(alice, '1b2'), whenText(bob, '1b2')])
 })
+
+test('who else is in a file is known at once after a break', async () => {
+  const workspace = freshNumber()
+  const network = new Network()
+  const alice = clientOf('alice', { WebSocket: network.WebSocket }).openFile(workspace, 'a.md')
+  const bob = clientOf('bob').openFile(workspace, 'a.md')
+  const isBobThere = (): boolean => [...alice.awareness.getStates().values()].some(({ user }) => user?.name === 'bob')
+  const awareness = { current: alice, subscribe: (listener: () => void) => onChange(alice, listener) }
+  await bob.whenLoaded()
+  bob.awareness.setLocalStateField('user', { name: 'bob' })
+  await when(awareness, isBobThere)
+  network.cut()
+  await when(awareness, () => !isBobThere())
+  network.mend()
+  await when(awareness, isBobThere)
+})
+
+function onChange({ awareness }: OpenFile, listener: () => void): () => void {
+  awareness.on('change', listener)
+  return () => awareness.off('change', listener)
+}
 
 test('whoever may not write is told that it is refused, and why', async () => {
   const workspace = freshNumber()

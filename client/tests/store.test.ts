@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { followChats, realtimeStore } from '../src/store/index.js'
+import { Network } from './support/network.js'
 import { clientOf, freshNumber, when } from './support/people.js'
 
 test('the store says who is online, who types and what is unread', async () => {
@@ -29,6 +30,23 @@ test('the store says who is online, who types and what is unread', async () => {
   await when(state, ({ unreadCounts }) => unreadCounts.get(number) === 0)
   unfollow()
   expect(store.getState().unreadCounts.has(number)).toBe(false)
+})
+
+test('messages that were missed are counted once', async () => {
+  const number = freshNumber()
+  const network = new Network()
+  const [alice, bob] = [clientOf('alice', { WebSocket: network.WebSocket }), clientOf('bob')]
+  followChats(alice, [number])
+  const store = realtimeStore(alice)
+  await when(alice.presence(`chat:${number}`), ({ isJoined }) => isJoined)
+  await when(bob.presence(`chat:${number}`), ({ isJoined }) => isJoined)
+  network.cut()
+  await when(alice.events, ({ status }) => status === 'offline')
+  await bob.events.send('message', { room: `chat:${number}`, id: crypto.randomUUID(), body: 'missed' })
+  const heard = new Promise((resolve) => alice.events.on('message', resolve))
+  network.mend()
+  await heard
+  expect(store.getState().unreadCounts.get(number)).toBe(1)
 })
 
 test('whoever follows a chat later learns what is unread there', async () => {
