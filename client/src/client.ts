@@ -35,7 +35,10 @@ export class CostudioClient {
   readonly api: Api
   readonly #tokens: TokenSource
   readonly #parts: ConstructorParameters<typeof OpenFile>[2]
-  readonly #documents = new Shared<OpenDocument>((document) => document.end(), (document) => document.whenSafe())
+  readonly #documents = new Shared<OpenDocument>(
+    (document) => document.end(),
+    (document) => document.whenSafe()
+  )
   readonly #things = new Shared<{ end(): void }>((thing) => thing.end())
 
   constructor(options: CostudioOptions) {
@@ -94,7 +97,10 @@ export class CostudioClient {
   }
 
   notifications(): Notifications {
-    return this.#things.open('notifications', (release) => new Notifications(this.api, this.events, release)) as Notifications
+    return this.#things.open(
+      'notifications',
+      (release) => new Notifications(this.api, this.events, release)
+    ) as Notifications
   }
 
   /** End all connections. What is not saved stays in the local database, if there is one. */

@@ -63,10 +63,16 @@ test('what is written without a connection is sent on return, once and in order'
   alice.send('one')
   alice.edit(alice.send('twice'), 'two')
   alice.remove(alice.send('never'))
-  expect(alice.current.messages.map(({ body, isOwn }) => [body, isOwn])).toEqual([['one', true], ['two', true]])
+  expect(alice.current.messages.map(({ body, isOwn }) => [body, isOwn])).toEqual([
+    ['one', true],
+    ['two', true]
+  ])
   network.mend()
   const sent = await when(alice, ({ messages }) => messages.every(({ seq }) => seq !== null) && messages)
-  expect(sent.map(({ body, seq }) => [body, seq])).toEqual([['one', 1], ['two', 2]])
+  expect(sent.map(({ body, seq }) => [body, seq])).toEqual([
+    ['one', 1],
+    ['two', 2]
+  ])
 })
 
 test('a message that is too long is not sent', () => {

@@ -24,7 +24,11 @@ describe('a reconnector', () => {
   const start = (): { reconnector: Reconnector; open: ReturnType<typeof vi.fn> } => {
     vi.useFakeTimers()
     const open = vi.fn()
-    const reconnector = new Reconnector(open, () => {}, () => 1)
+    const reconnector = new Reconnector(
+      open,
+      () => {},
+      () => 1
+    )
     reconnector.start()
     return { reconnector, open }
   }

@@ -37,7 +37,10 @@ test('a file that is opened twice is open once, until both have closed it', asyn
   await one.whenSaved()
   expect(one.provider.wsconnected).toBe(true)
   other.close()
-  await when({ current: one, subscribe: (listener) => (one.provider.on('status', listener), () => {}) }, () => !one.provider.wsconnected)
+  await when(
+    { current: one, subscribe: (listener) => (one.provider.on('status', listener), () => {}) },
+    () => !one.provider.wsconnected
+  )
 })
 
 test('what is typed at the last moment is saved before the file closes', async () => {
@@ -107,7 +110,10 @@ test('whoever may not write is told that it is refused, and why', async () => {
 
 test('a room that one has no role in is refused for good', async () => {
   const other = `workspace:${freshNumber()}/a.md`
-  const file = clientOf('nobody', { token: () => mint('nobody', { [other]: 'editor' }) }).openFile(freshNumber(), 'a.md')
+  const file = clientOf('nobody', { token: () => mint('nobody', { [other]: 'editor' }) }).openFile(
+    freshNumber(),
+    'a.md'
+  )
   expect(await when(file, (state) => state.status === 'refused' && state)).toMatchObject({ code: 4403 })
 })
 

@@ -8,7 +8,9 @@ test('a message that was sent is answered, and told to the others', async () => 
   const [alice, bob] = [clientOf('alice'), clientOf('bob')]
   const joined = bob.events.join(room)
   await when(joined, ({ isJoined }) => isJoined)
-  const heard = new Promise((resolve) => bob.events.on('message', ({ payload, sender_id }) => resolve([payload.body, sender_id])))
+  const heard = new Promise((resolve) =>
+    bob.events.on('message', ({ payload, sender_id }) => resolve([payload.body, sender_id]))
+  )
   await when(alice.events.join(room), ({ isJoined }) => isJoined)
   const answer = await alice.events.send('message', { room, id: crypto.randomUUID(), body: 'hello' })
   expect(answer).toMatchObject({ seq: 1 })
@@ -78,7 +80,11 @@ test('messages that were missed are told after the break', async () => {
 
 test('what the server refuses rejects with its code', async () => {
   const alice = clientOf('alice')
-  const refused = alice.events.send('message', { room: `chat:${freshNumber()}`, id: crypto.randomUUID(), body: 'hello' })
+  const refused = alice.events.send('message', {
+    room: `chat:${freshNumber()}`,
+    id: crypto.randomUUID(),
+    body: 'hello'
+  })
   await expect(refused).rejects.toMatchObject({ code: 'not_joined' })
 })
 

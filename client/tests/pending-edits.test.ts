@@ -9,7 +9,10 @@ test('a set of ids is what a set of numbers is', () => {
   for (let round = 0; round < 200; round++) {
     const [ids, other] = [new IdSet(), new IdSet()]
     const [model, otherModel] = [new Set<number>(), new Set<number>()]
-    for (const [set, numbers] of [[ids, model], [other, otherModel]] as const) {
+    for (const [set, numbers] of [
+      [ids, model],
+      [other, otherModel]
+    ] as const) {
       for (let i = 0; i < 6; i++) {
         const [client, start, length] = [random(2), random(30), random(6)]
         set.add(client, start, start + length)
@@ -29,7 +32,9 @@ describe('pending edits', () => {
   const documentWithPending = (): { doc: Y.Doc; pending: PendingEdits } => {
     const doc = new Y.Doc()
     const pending = new PendingEdits()
-    doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => pending.wrote(transaction))
+    doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) =>
+      pending.wrote(transaction)
+    )
     return { doc, pending }
   }
 

@@ -2,7 +2,16 @@
 import { act, cleanup, renderHook } from '@testing-library/react'
 import { createElement, StrictMode, useEffect, type ReactNode } from 'react'
 import { afterEach, expect, test, vi } from 'vitest'
-import { CostudioProvider, useChat, useFile, useLocks, useNotifications, usePresence, useTyping, useWebSocket } from '../src/react/index.js'
+import {
+  CostudioProvider,
+  useChat,
+  useFile,
+  useLocks,
+  useNotifications,
+  usePresence,
+  useTyping,
+  useWebSocket
+} from '../src/react/index.js'
 import { useFollowedChats, useRealtime } from '../src/store/index.js'
 import { clientOf, freshNumber, when } from './support/people.js'
 
@@ -39,7 +48,10 @@ test('all components share one connection', async () => {
 test('a file is open while a component shows it, also in strict mode', async () => {
   const workspace = freshNumber()
   const alice = clientOf('alice')
-  const { result, rerender, unmount } = renderHook(({ path }) => useFile(workspace, path), { ...within(alice), initialProps: { path: 'a.md' } })
+  const { result, rerender, unmount } = renderHook(({ path }) => useFile(workspace, path), {
+    ...within(alice),
+    initialProps: { path: 'a.md' }
+  })
   await seen(() => expect(result.current?.status).toBe('saved'))
   const { file } = result.current!
   act(() => file.text.insert(0, 'typed'))
@@ -57,7 +69,10 @@ test('a chat, who is there and who types', async () => {
   const number = freshNumber()
   const [alice, bob] = [clientOf('alice'), clientOf('bob')]
   const chat = renderHook(() => useChat(number), within(alice))
-  const room = renderHook(() => ({ people: usePresence(`chat:${number}`), typing: useTyping(`chat:${number}`) }), within(alice))
+  const room = renderHook(
+    () => ({ people: usePresence(`chat:${number}`), typing: useTyping(`chat:${number}`) }),
+    within(alice)
+  )
   const bobs = renderHook(() => useTyping(`chat:${number}`), within(bob))
   await seen(() => expect(chat.result.current?.document.isLoaded).toBe(true))
   act(() => void chat.result.current!.chat.send('hello'))
@@ -76,9 +91,19 @@ test('locks, notifications and the store come through hooks', async () => {
   const [alice, bob] = [clientOf('alice'), clientOf('bob')]
   const { result } = renderHook(() => {
     useFollowedChats(alice, [number])
-    return { locks: useLocks(workspace), news: useNotifications(), unread: useRealtime(alice, ({ unreadCounts }) => unreadCounts.get(number)) }
+    return {
+      locks: useLocks(workspace),
+      news: useNotifications(),
+      unread: useRealtime(alice, ({ unreadCounts }) => unreadCounts.get(number))
+    }
   }, within(alice))
-  await seen(() => expect(result.current).toMatchObject({ locks: { isLoaded: true, locks: [] }, news: { isLoaded: true }, unread: 0 }))
+  await seen(() =>
+    expect(result.current).toMatchObject({
+      locks: { isLoaded: true, locks: [] },
+      news: { isLoaded: true },
+      unread: 0
+    })
+  )
   await bob.locks(workspace).acquire('a.md')
   await seen(() => expect(result.current.locks?.locks).toMatchObject([{ holder_name: 'bob' }]))
   await when(bob.presence(`chat:${number}`), ({ isJoined }) => isJoined)

@@ -25,11 +25,23 @@ async function bundle(path: string, only = '*'): Promise<{ code: string; imports
   const built = (await build({
     configFile: false,
     logLevel: 'silent',
-    plugins: [{ name: 'entry', enforce: 'pre', resolveId: (id) => (id === ENTRY ? id : null), load: (id) => (id === ENTRY ? text : null) }],
+    plugins: [
+      {
+        name: 'entry',
+        enforce: 'pre',
+        resolveId: (id) => (id === ENTRY ? id : null),
+        load: (id) => (id === ENTRY ? text : null)
+      }
+    ],
     build: {
       write: false,
       modulePreload: false,
-      rollupOptions: { input: ENTRY, external: /^[a-z@](?!irtual)/, preserveEntrySignatures: 'strict', output: { codeSplitting: false } }
+      rollupOptions: {
+        input: ENTRY,
+        external: /^[a-z@](?!irtual)/,
+        preserveEntrySignatures: 'strict',
+        output: { codeSplitting: false }
+      }
     }
   })) as Rolldown.RolldownOutput
   const [chunk] = built.output

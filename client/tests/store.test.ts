@@ -7,7 +7,12 @@ test('the store says who is online, who types and what is unread', async () => {
   const number = freshNumber()
   const alice = clientOf('alice')
   const store = realtimeStore(alice)
-  const state = { get current() { return store.getState() }, subscribe: store.subscribe }
+  const state = {
+    get current() {
+      return store.getState()
+    },
+    subscribe: store.subscribe
+  }
   expect(realtimeStore(alice)).toBe(store)
   const unfollow = followChats(alice, [number])
   await when(alice.presence(`chat:${number}`), ({ isJoined }) => isJoined)
@@ -57,5 +62,13 @@ test('whoever follows a chat later learns what is unread there', async () => {
   const alice = clientOf('alice')
   followChats(alice, [number])
   const store = realtimeStore(alice)
-  await when({ get current() { return store.getState() }, subscribe: store.subscribe }, ({ unreadCounts }) => unreadCounts.get(number) === 1)
+  await when(
+    {
+      get current() {
+        return store.getState()
+      },
+      subscribe: store.subscribe
+    },
+    ({ unreadCounts }) => unreadCounts.get(number) === 1
+  )
 })

@@ -8,7 +8,8 @@ import { Shared } from '../src/live/shared.js'
 import { TypingSignal } from '../src/react/typing-signal.js'
 
 test('a room follows its events', () => {
-  const event = (type: string, payload: object): ServerEvent => ({ type, payload, timestamp: '', sender_id: null }) as never
+  const event = (type: string, payload: object): ServerEvent =>
+    ({ type, payload, timestamp: '', sender_id: null }) as never
   const ada = { user_id: 1, name: 'Ada', state: 'online', typing: false }
   let state = roomAfter(NOT_JOINED, event('user_joined', { room: 'chat:1', ...ada }))
   expect(state.members).toEqual([ada])
@@ -19,18 +20,44 @@ test('a room follows its events', () => {
   expect(state.members).toHaveLength(2)
   state = roomAfter(state, event('presence_update', { room: 'global', user_id: 2, state: 'offline' }))
   expect(roomAfter(state, event('user_left', { room: 'chat:1', user_id: 1 })).members).toEqual([])
-  expect(roomAfter(state, event('permission_changed', { room: 'chat:1', role: 'none' }))).toMatchObject({ isJoined: false, members: [] })
+  expect(roomAfter(state, event('permission_changed', { room: 'chat:1', role: 'none' }))).toMatchObject({
+    isJoined: false,
+    members: []
+  })
 })
 
 test('a message is there once, as what is furthest on its way', () => {
   const message = (id: string, senderId: number, seq: number | null) => ({
-    id, senderId, seq, body: id, sentAt: null, serverTime: null, editedAt: null, isDeleted: false, replyTo: null, mentions: [], reactions: []
+    id,
+    senderId,
+    seq,
+    body: id,
+    sentAt: null,
+    serverTime: null,
+    editedAt: null,
+    isDeleted: false,
+    replyTo: null,
+    mentions: [],
+    reactions: []
   })
-  const marks = new Map([[1, { deliveredSeq: 5, readSeq: 5 }], [2, { deliveredSeq: 4, readSeq: 3 }]])
+  const marks = new Map([
+    [1, { deliveredSeq: 5, readSeq: 5 }],
+    [2, { deliveredSeq: 4, readSeq: 3 }]
+  ])
   const inDocument = [message('later', 1, null), message('a', 1, 4), message('a', 2, 3), message('b', 1, 5)]
-  const { messages, hasOlder, unread } = chatView({ messages: inDocument, marks }, [message('a', 2, 3)], [message('a', 1, null), message('new', 1, null)], 1, 0)
+  const { messages, hasOlder, unread } = chatView(
+    { messages: inDocument, marks },
+    [message('a', 2, 3)],
+    [message('a', 1, null), message('new', 1, null)],
+    1,
+    0
+  )
   expect(messages.map(({ id, senderId, status }) => [id, senderId, status])).toEqual([
-    ['a', 2, 'sent'], ['a', 1, 'delivered'], ['b', 1, 'sent'], ['later', 1, 'sending'], ['new', 1, 'sending']
+    ['a', 2, 'sent'],
+    ['a', 1, 'delivered'],
+    ['b', 1, 'sent'],
+    ['later', 1, 'sending'],
+    ['new', 1, 'sending']
   ])
   expect([hasOlder, unread]).toEqual([true, 0])
 })
@@ -68,11 +95,23 @@ test('typing is told at a pace, and its end after a moment', () => {
 
 test('who comes with the answer to a join is not lost', async () => {
   const ack = { room: 'chat:1', role: 'editor', members: [], last_seq: 0, gap: false }
-  const room = new JoinedRoom('chat:1', { isOpen: () => true, ask: (_payload, answered) => {
-    answered(ack as never)
-    room.receive({ type: 'user_joined', payload: { room: 'chat:1', user_id: 2, name: 'Bob', state: 'online', typing: false }, timestamp: '', sender_id: null })
-    return Promise.resolve()
-  } }, () => {})
+  const room = new JoinedRoom(
+    'chat:1',
+    {
+      isOpen: () => true,
+      ask: (_payload, answered) => {
+        answered(ack as never)
+        room.receive({
+          type: 'user_joined',
+          payload: { room: 'chat:1', user_id: 2, name: 'Bob', state: 'online', typing: false },
+          timestamp: '',
+          sender_id: null
+        })
+        return Promise.resolve()
+      }
+    },
+    () => {}
+  )
   await room.join()
   expect(room.current.members).toMatchObject([{ name: 'Bob' }])
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Network } from './support/network.js'
 import { clientOf, freshNumber, when, whenText } from './support/people.js'
 import { mint } from './support/tokens.js'
 
@@ -21,12 +22,29 @@ test('what is typed into a file that another has locked is held, and merged when
   await when(seen, ({ locks }) => locks.length === 0)
 })
 
+test('that edits are held is known also to whoever could not hear of it', async () => {
+  const workspace = freshNumber()
+  const network = new Network()
+  network.cut(/events/)
+  await clientOf('alice').locks(workspace).acquire('a.md')
+  const file = clientOf('bob', { WebSocket: network.WebSocket }).openFile(workspace, 'a.md')
+  file.text.insert(0, 'his')
+  await when(file, ({ isLoaded }) => isLoaded)
+  expect(file.current.status).toBe('syncing')
+  network.mend()
+  await when(file, ({ status }) => status === 'held')
+})
+
 test('a lock that is taken is refused, with who holds it', async () => {
   const workspace = freshNumber()
   const [alice, bob] = [clientOf('alice').locks(workspace), clientOf('bob').locks(workspace)]
   await alice.acquire('art')
   const refused = bob.acquire('art/tree.uasset')
-  await expect(refused).rejects.toMatchObject({ code: 'locked', status: 409, details: { holder_name: 'alice', path: 'art' } })
+  await expect(refused).rejects.toMatchObject({
+    code: 'locked',
+    status: 409,
+    details: { holder_name: 'alice', path: 'art' }
+  })
   expect(await when(bob, () => bob.blocking('art/tree.uasset'))).toMatchObject({ path: 'art', kind: 'lease' })
   expect(alice.own('art')).not.toBeNull()
   expect(bob.blocking('artful')).toBeNull()
@@ -67,5 +85,7 @@ test('a name is the same however its accents are written', async () => {
   await alice.locks(workspace).acquire(decomposed)
   file.text.insert(0, 'b')
   await when(file, ({ status }) => status === 'held')
-  expect(await when(bob.locks(workspace), ({ locks }) => locks.length === 1 && bob.locks(workspace).blocking(decomposed))).not.toBeNull()
+  expect(
+    await when(bob.locks(workspace), ({ locks }) => locks.length === 1 && bob.locks(workspace).blocking(decomposed))
+  ).not.toBeNull()
 })

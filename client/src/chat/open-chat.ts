@@ -8,7 +8,16 @@ import type { MessagePayload, OutgoingMessage, StatusEntry } from '../events/typ
 import type { Live } from '../live/live.js'
 import { LiveValue } from '../live/value.js'
 import type { Api } from '../rest/api.js'
-import { fromStored, furthest, messagesOf, reactionsOf, readThread, type ChatMessage, type Mark, type Thread } from './thread.js'
+import {
+  fromStored,
+  furthest,
+  messagesOf,
+  reactionsOf,
+  readThread,
+  type ChatMessage,
+  type Mark,
+  type Thread
+} from './thread.js'
 import { chatView, keepingObjects, type ChatState } from './view.js'
 
 type Bare = Thread['messages'][number]
@@ -72,8 +81,17 @@ export class OpenChat implements Live<ChatState> {
     checkLength(body)
     const id = uuidv4()
     this.#outbox.push({
-      id, body, mentions, seq: null, senderId: this.#userId ?? 0, sentAt: new Date().toISOString(), serverTime: null,
-      editedAt: null, isDeleted: false, replyTo: replyTo ?? null, reactions: []
+      id,
+      body,
+      mentions,
+      seq: null,
+      senderId: this.#userId ?? 0,
+      sentAt: new Date().toISOString(),
+      serverTime: null,
+      editedAt: null,
+      isDeleted: false,
+      replyTo: replyTo ?? null,
+      reactions: []
     })
     this.#update()
     return id
@@ -171,7 +189,11 @@ export class OpenChat implements Live<ChatState> {
     if (this.#outbox.length === 0 || userId === null || !this.document.current.isLoaded) return
     const posted = this.#outbox.map((message) => ({ ...message, senderId: userId }))
     this.#outbox = []
-    const isThere = new Set(readThread(this.#doc).messages.filter(({ senderId }) => senderId === userId).map(({ id }) => id))
+    const isThere = new Set(
+      readThread(this.#doc)
+        .messages.filter(({ senderId }) => senderId === userId)
+        .map(({ id }) => id)
+    )
     const maps = posted.filter(({ id }) => !isThere.has(id)).map(asMap)
     if (maps.length > 0) messagesOf(this.#doc).push(maps)
   }
@@ -192,7 +214,9 @@ export class OpenChat implements Live<ChatState> {
     const map = this.#userId === null ? null : this.#find(id, this.#userId)
     if (waiting !== undefined) {
       const isGone = event.action === 'delete'
-      this.#outbox = this.#outbox.flatMap((each) => (each !== waiting ? each : isGone ? [] : { ...each, body: event.body ?? '' }))
+      this.#outbox = this.#outbox.flatMap((each) =>
+        each !== waiting ? each : isGone ? [] : { ...each, body: event.body ?? '' }
+      )
       this.#update()
     } else if (map === null) this.#say({ id, ...event })
     else this.#doc.transact(() => Object.entries(fields).forEach(([name, value]) => map.set(name, value)))
@@ -224,11 +248,17 @@ export class OpenChat implements Live<ChatState> {
 /** The server would take it away again, and the text with it. */
 function checkLength(body: string): void {
   const bytes = new TextEncoder().encode(body).length
-  if (bytes > MAX_BODY_BYTES) throw new CostudioError('too_large', `a message has at most ${MAX_BODY_BYTES} bytes, this one has ${bytes}`)
+  if (bytes > MAX_BODY_BYTES)
+    throw new CostudioError('too_large', `a message has at most ${MAX_BODY_BYTES} bytes, this one has ${bytes}`)
 }
 
 function asMap({ id, senderId, body, sentAt, replyTo, mentions }: Bare): Y.Map<unknown> {
-  const fields: [string, unknown][] = [['id', id], ['sender_id', senderId], ['body', body], ['sent_at', sentAt]]
+  const fields: [string, unknown][] = [
+    ['id', id],
+    ['sender_id', senderId],
+    ['body', body],
+    ['sent_at', sentAt]
+  ]
   if (replyTo !== null) fields.push(['reply_to', replyTo])
   if (mentions.length > 0) fields.push(['mentions', [...mentions]])
   return new Y.Map(fields)

@@ -91,7 +91,7 @@ function readMessage(map: Y.Map<unknown>, reactions: Map<string, Reaction[]>): T
     id,
     seq: typeof map.get('seq') === 'number' ? (map.get('seq') as number) : null,
     senderId,
-    body: isDeleted ? '' : text(map.get('body')) ?? '',
+    body: isDeleted ? '' : (text(map.get('body')) ?? ''),
     sentAt: text(map.get('sent_at')),
     serverTime: text(map.get('server_time')),
     editedAt: text(map.get('edited_at')),
@@ -121,7 +121,10 @@ function readMarks(root: Y.Map<unknown>): Map<number, Mark> {
   for (const [userId, value] of root.entries()) {
     const { delivered_seq, read_seq } = (value instanceof Y.Map ? value.toJSON() : value) as Record<string, unknown>
     const readSeq = typeof read_seq === 'number' ? read_seq : 0
-    marks.set(Number(userId), { readSeq, deliveredSeq: Math.max(readSeq, typeof delivered_seq === 'number' ? delivered_seq : 0) })
+    marks.set(Number(userId), {
+      readSeq,
+      deliveredSeq: Math.max(readSeq, typeof delivered_seq === 'number' ? delivered_seq : 0)
+    })
   }
   return marks
 }

@@ -36,7 +36,8 @@ export function chatView(
   return {
     messages,
     hasOlder: (bare[0]?.seq ?? 1) > 1,
-    unread: messages.filter(({ seq, isOwn, isDeleted }) => seq !== null && seq > readSeq && !isOwn && !isDeleted).length,
+    unread: messages.filter(({ seq, isOwn, isDeleted }) => seq !== null && seq > readSeq && !isOwn && !isDeleted)
+      .length,
     readSeq
   }
 }
@@ -58,7 +59,8 @@ export function keepingObjects(before: ChatState, now: ChatState): ChatState {
     const old = known.get(keyOf(message))
     return old !== undefined && JSON.stringify(old) === JSON.stringify(message) ? old : message
   })
-  const isSame = messages.length === before.messages.length && messages.every((message, i) => message === before.messages[i])
+  const isSame =
+    messages.length === before.messages.length && messages.every((message, i) => message === before.messages[i])
   return { ...now, messages: isSame ? before.messages : messages }
 }
 

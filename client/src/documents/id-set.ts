@@ -15,7 +15,8 @@ export class IdSet {
     if (end <= start) return
     const ranges = this.#ranges.get(client) ?? []
     const last = ranges.at(-1)
-    if (last === undefined || start > last[1]) ranges.push([start, end]) // what is typed comes in order
+    if (last === undefined || start > last[1])
+      ranges.push([start, end]) // what is typed comes in order
     else {
       ranges.push([start, end])
       ranges.sort((one, other) => one[0] - other[0])

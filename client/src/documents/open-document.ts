@@ -32,14 +32,20 @@ export interface DocumentState {
 }
 
 const INITIAL: DocumentState = {
-  status: 'syncing', reason: null, code: null, pendingEdits: 0, isLoaded: false, generation: 0, drafts: []
+  status: 'syncing',
+  reason: null,
+  code: null,
+  pendingEdits: 0,
+  isLoaded: false,
+  generation: 0,
+  drafts: []
 }
 
 /** A document, kept in sync. `doc`, `provider` and `awareness` are new ones when `current.generation` has grown. */
 export class OpenDocument implements Live<DocumentState> {
   readonly #state = new LiveValue<DocumentState>(INITIAL)
   readonly #parts: SessionParts
-  readonly #stopHearing: () => void
+  readonly #stops: (() => void)[]
   readonly #replaced = new Set<(old: Y.Doc) => void>()
   #session: Session
   #generation = 0
@@ -58,11 +64,20 @@ export class OpenDocument implements Live<DocumentState> {
     this.#parts = { ...parts, changed: () => this.#changed(), replaced: () => void this.#replace() }
     this.#session = new Session(room, this.#parts)
     void this.#session.begin()
-    this.#stopHearing = events.on('lock_changed', ({ payload }) => {
-      if (payload.room !== room || payload.change !== 'held') return
-      this.#isHeld = this.#session.pendingEdits > 0
-      this.#changed()
-    })
+    let isConnected = events.current.status === 'connected'
+    this.#stops = [
+      events.on('lock_changed', ({ payload }) => {
+        if (payload.room !== room || payload.change !== 'held') return
+        this.#isHeld = this.#session.pendingEdits > 0
+        this.#changed()
+      }),
+      events.subscribe(() => {
+        const wasConnected = isConnected
+        isConnected = events.current.status === 'connected'
+        // That edits are held may have been told while nobody heard it.
+        if (isConnected && !wasConnected) this.#session.provider.sendPendingAgain()
+      })
+    ]
   }
 
   get current(): DocumentState {
@@ -119,7 +134,7 @@ export class OpenDocument implements Live<DocumentState> {
   end(): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    this.#stopHearing()
+    for (const stop of this.#stops) stop()
     void this.#session.end()
   }
 

@@ -35,7 +35,10 @@ export class PendingEdits {
 
   /** The server has this state: what the document has beyond it is pending, whoever wrote it, in whatever session. */
   serverHas(doc: Y.Doc, state: Map<number, number>): void {
-    const missing = { structs: statesBetween(state, Y.decodeStateVector(Y.encodeStateVector(doc))), deletions: new IdSet() }
+    const missing = {
+      structs: statesBetween(state, Y.decodeStateVector(Y.encodeStateVector(doc))),
+      deletions: new IdSet()
+    }
     this.#addUnknown(missing)
   }
 

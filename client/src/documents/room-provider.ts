@@ -29,6 +29,7 @@ export class RoomProvider extends WebsocketProvider {
   #isAnswered = false // what of our own the server had not
   #isTold = false // of what it has
   #isConfirmed = false // all of that is committed
+  #serverState: Uint8Array | null = null
 
   /** `serverUrl` is that of `/ws`. */
   constructor(
@@ -81,10 +82,21 @@ export class RoomProvider extends WebsocketProvider {
     return this.synced && this.#isConfirmed && this.pending.count === 0
   }
 
+  /** Send once more what the server has not sent back: it says anew what becomes of it, and does nothing twice. */
+  sendPendingAgain(): void {
+    if (!this.synced || this.#serverState === null || this.pending.count === 0) return
+    this.#send((encoder) => {
+      encoding.writeVarUint(encoder, SYNC)
+      encoding.writeVarUint(encoder, STEP_2)
+      encoding.writeVarUint8Array(encoder, Y.encodeStateAsUpdate(this.doc, this.#serverState ?? undefined))
+    })
+  }
+
   #lookAtSync(decoder: decoding.Decoder): void {
     const step = decoding.readVarUint(decoder)
     const content = decoding.readVarUint8Array(decoder)
     if (step === STEP_1) {
+      this.#serverState = content
       this.pending.serverHas(this.doc, Y.decodeStateVector(content))
       this.#isAnswered = true
       queueMicrotask(() => this.#askForConfirmation()) // the answer leaves before
@@ -101,10 +113,16 @@ export class RoomProvider extends WebsocketProvider {
 
   /** An edit that another connection brought may not be committed: the server answers when all that it has is. */
   #askForConfirmation(): void {
-    if (!this.#isAnswered || !this.#isTold || this.ws?.readyState !== this.ws?.OPEN) return
+    if (!this.#isAnswered || !this.#isTold) return
+    this.#send((encoder) => {
+      encoding.writeVarUint(encoder, SYNC_STATUS)
+      encoding.writeVarUint8Array(encoder, new Uint8Array([0]))
+    })
+  }
+
+  #send(write: (encoder: encoding.Encoder) => void): void {
     const encoder = encoding.createEncoder()
-    encoding.writeVarUint(encoder, SYNC_STATUS)
-    encoding.writeVarUint8Array(encoder, new Uint8Array([0]))
-    this.ws?.send(encoding.toUint8Array(encoder))
+    write(encoder)
+    if (this.ws?.readyState === this.ws?.OPEN) this.ws?.send(encoding.toUint8Array(encoder))
   }
 }

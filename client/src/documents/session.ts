@@ -48,7 +48,10 @@ export class Session {
       ended: (code: number | null, reason: string) => this.#ended(code, reason)
     }
     this.provider = new RoomProvider(parts.url, room, this.doc, parts.Socket, events, this.#foreign)
-    this.#reconnector = new Reconnector(() => void this.#open(), () => this.provider.disconnect())
+    this.#reconnector = new Reconnector(
+      () => void this.#open(),
+      () => this.provider.disconnect()
+    )
   }
 
   /** Load what is kept here, then connect. */

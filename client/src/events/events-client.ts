@@ -7,7 +7,15 @@ import { Shared } from '../live/shared.js'
 import { LiveValue } from '../live/value.js'
 import { JoinedRoom, type RoomDoor } from './joined-room.js'
 import { Requests } from './requests.js'
-import type { Answers, ClientEvents, ClientEventType, ConnectAck, ServerEvent, ServerEvents, ServerEventType } from './types.js'
+import type {
+  Answers,
+  ClientEvents,
+  ClientEventType,
+  ConnectAck,
+  ServerEvent,
+  ServerEvents,
+  ServerEventType
+} from './types.js'
 
 /** `closed`: for good, `reason` says why in words; `connect()` tries again. */
 export interface ConnectionState {
@@ -35,7 +43,10 @@ const ANSWER_MS = 10_000
 /** The one connection to `/events`: rooms, requests and events of the JSON protocol, over as many sockets as it takes. */
 export class EventsClient implements Live<ConnectionState> {
   readonly #state = new LiveValue<ConnectionState>({ status: 'offline', code: null, reason: null, user: null })
-  readonly #reconnector = new Reconnector(() => void this.#open(), () => this.#end(null, null))
+  readonly #reconnector = new Reconnector(
+    () => void this.#open(),
+    () => this.#end(null, null)
+  )
   readonly #requests = new Requests((text) => this.#socket?.send(text))
   readonly #rooms = new Map<string, JoinedRoom>()
   readonly #handlers = new Map<string, Set<Handler>>()
@@ -195,7 +206,9 @@ export class EventsClient implements Live<ConnectionState> {
     try {
       await this.#askNow('connect', { token: await this.tokens.get() })
     } catch (error) {
-      this.#state.update({ reason: `the token could not be renewed: ${error instanceof Error ? error.message : String(error)}` })
+      this.#state.update({
+        reason: `the token could not be renewed: ${error instanceof Error ? error.message : String(error)}`
+      })
     }
   }
 

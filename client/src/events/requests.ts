@@ -28,7 +28,11 @@ export class Requests {
   constructor(private readonly transmit: (text: string) => void) {}
 
   /** Rejects with CostudioError. */
-  ask<Answer>(type: string, payload: unknown, { now, isPassing = false, answered = () => {} }: Manner<Answer>): Promise<Answer> {
+  ask<Answer>(
+    type: string,
+    payload: unknown,
+    { now, isPassing = false, answered = () => {} }: Manner<Answer>
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size >= MOST) {
         reject(new CostudioError('offline', `${MOST} events wait for a connection already`))

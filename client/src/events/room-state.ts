@@ -26,7 +26,8 @@ export function roomAfter(state: RoomState, event: ServerEvent): RoomState {
     }
     case 'presence_update': {
       const { user_id, state: now, activity = null } = event.payload as ServerEvent<'presence_update'>['payload']
-      if (now === 'offline') return { ...state, members: state.members.filter((member) => member.user_id !== user_id) }
+      if (now === 'offline')
+        return { ...state, members: state.members.filter((member) => member.user_id !== user_id) }
       return withMember(state, user_id, { state: now, activity })
     }
     case 'cursor': {
@@ -52,8 +53,6 @@ export function roomAfter(state: RoomState, event: ServerEvent): RoomState {
 function withMember(state: RoomState, userId: number, change: Partial<Present>): RoomState {
   const known = state.members.find(({ user_id }) => user_id === userId)
   const member: Present = { user_id: userId, name: null, state: 'online', typing: false, ...known, ...change }
-  const members = known
-    ? state.members.map((each) => (each === known ? member : each))
-    : [...state.members, member]
+  const members = known ? state.members.map((each) => (each === known ? member : each)) : [...state.members, member]
   return { ...state, members }
 }

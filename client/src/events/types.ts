@@ -180,7 +180,14 @@ export interface ClientEvents {
   typing_start: { room: string }
   typing_stop: { room: string }
   cursor: { room: string; cursor: unknown }
-  file_update: { room: string; path: string; version: string; text?: string; edits?: FileEdit[]; unit?: 'utf16' | 'codepoint' }
+  file_update: {
+    room: string
+    path: string
+    version: string
+    text?: string
+    edits?: FileEdit[]
+    unit?: 'utf16' | 'codepoint'
+  }
   ping: Record<string, never>
 }
 

@@ -29,7 +29,8 @@ export class LiveValue<Value> implements Live<Value> {
   /** Change some fields; nobody is told if they stay as they are. */
   update(change: Partial<Value>): void {
     const entries = Object.entries(change) as [keyof Value, Value[keyof Value]][]
-    if (entries.some(([name, value]) => !Object.is(this.#current[name], value))) this.set({ ...this.#current, ...change })
+    if (entries.some(([name, value]) => !Object.is(this.#current[name], value)))
+      this.set({ ...this.#current, ...change })
   }
 }
 

@@ -53,7 +53,8 @@ export class Notifications implements Live<NotificationsState> {
   /** Those that are shown; what comes meanwhile stays unread. */
   async markAllRead(): Promise<void> {
     const newest = this.current.items[0]?.id
-    if (newest !== undefined) this.#read((item) => item.id <= newest, (await this.api.notifications.markAllRead(newest)).unread)
+    if (newest !== undefined)
+      this.#read((item) => item.id <= newest, (await this.api.notifications.markAllRead(newest)).unread)
   }
 
   async archive(id: number): Promise<void> {
@@ -79,7 +80,9 @@ export class Notifications implements Live<NotificationsState> {
 
   #read(isMeant: (item: StoredNotification) => boolean, unread: number): void {
     const readAt = new Date().toISOString()
-    const items = this.current.items.map((item) => (isMeant(item) && item.read_at === null ? { ...item, read_at: readAt } : item))
+    const items = this.current.items.map((item) =>
+      isMeant(item) && item.read_at === null ? { ...item, read_at: readAt } : item
+    )
     this.#state.update({ items, unread })
   }
 
@@ -95,7 +98,10 @@ export class Notifications implements Live<NotificationsState> {
     while (this.#isStale) {
       this.#isStale = false
       try {
-        const [page, { unread }] = await Promise.all([this.api.notifications.list({ limit: PAGE }), this.api.notifications.count()])
+        const [page, { unread }] = await Promise.all([
+          this.api.notifications.list({ limit: PAGE }),
+          this.api.notifications.count()
+        ])
         const oldest = page.items.at(-1)?.id ?? 0
         const older = this.current.items.filter(({ id }) => id < oldest)
         const hasOlder = older.length > 0 ? this.current.hasOlder : page.next_before !== null

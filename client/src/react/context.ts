@@ -1,11 +1,26 @@
-import { createContext, createElement, useContext, useEffect, useState, useSyncExternalStore, type ReactElement, type ReactNode } from 'react'
+import {
+  createContext,
+  createElement,
+  useContext,
+  useEffect,
+  useState,
+  useSyncExternalStore,
+  type ReactElement,
+  type ReactNode
+} from 'react'
 import type { CostudioClient } from '../client.js'
 import type { Closable, Live } from '../live/live.js'
 
 const Context = createContext<CostudioClient | null>(null)
 
 /** Gives the client to all hooks below. */
-export function CostudioProvider({ client, children }: { client: CostudioClient; children?: ReactNode }): ReactElement {
+export function CostudioProvider({
+  client,
+  children
+}: {
+  client: CostudioClient
+  children?: ReactNode
+}): ReactElement {
   return createElement(Context.Provider, { value: client }, children)
 }
 
@@ -23,7 +38,10 @@ export function useLive<Value>(live: Live<Value>): Value {
 }
 
 /** Opened while the component is there, anew when `key` changes; null before. */
-export function useOpened<Thing extends Closable>(key: string, open: (client: CostudioClient) => Thing): Thing | null {
+export function useOpened<Thing extends Closable>(
+  key: string,
+  open: (client: CostudioClient) => Thing
+): Thing | null {
   const client = useCostudio()
   const [opened, setOpened] = useState<{ key: string; thing: Thing } | null>(null)
   useEffect(() => {

@@ -3,8 +3,24 @@ import { FilesApi } from './files.js'
 import { urlPath, type Http } from './http.js'
 import { TreeApi } from './tree.js'
 import type {
-  DocumentInfo, Lock, Me, Membership, NotificationLevel, NotificationPreferences, PageDown, PageUp, Project, ProjectPart,
-  Receipt, RoomPresenceEntry, RoomRole, StoredMessage, StoredNotification, Ticket, Unread, UserPresence
+  DocumentInfo,
+  Lock,
+  Me,
+  Membership,
+  NotificationLevel,
+  NotificationPreferences,
+  PageDown,
+  PageUp,
+  Project,
+  ProjectPart,
+  Receipt,
+  RoomPresenceEntry,
+  RoomRole,
+  StoredMessage,
+  StoredNotification,
+  Ticket,
+  Unread,
+  UserPresence
 } from './types.js'
 
 export type { FileEdit, Resolution }
@@ -80,13 +96,16 @@ export class Api {
       path: string,
       { kind, ttlSeconds, wait }: { kind?: Lock['kind']; ttlSeconds?: number; wait?: boolean } = {}
     ): Promise<Lock> =>
-      this.http.json('POST', '/locks', { body: { workspace_id: workspace, path, kind, ttl_seconds: ttlSeconds, wait } }),
+      this.http.json('POST', '/locks', {
+        body: { workspace_id: workspace, path, kind, ttl_seconds: ttlSeconds, wait }
+      }),
     renew: (id: number, ttlSeconds?: number): Promise<Lock> =>
       this.http.json('POST', `/locks/${id}/renew`, { body: { ttl_seconds: ttlSeconds } }),
     release: (id: number): Promise<void> => this.http.json('DELETE', `/locks/${id}`),
     transfer: (id: number, userId: number): Promise<Lock> =>
       this.http.json('POST', `/locks/${id}/transfer`, { body: { user_id: userId } }),
-    force: (id: number, reason: string): Promise<Lock> => this.http.json('POST', `/locks/${id}/force`, { body: { reason } })
+    force: (id: number, reason: string): Promise<Lock> =>
+      this.http.json('POST', `/locks/${id}/force`, { body: { reason } })
   }
 
   readonly notifications = {

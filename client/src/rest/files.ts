@@ -13,7 +13,8 @@ export class FilesApi {
 
   /** Write the whole text over the version that was read; null creates the file. */
   write(workspace: number, path: string, text: string, version: string | null): Promise<Written> {
-    const headers: Record<string, string> = version === null ? { 'If-None-Match': '*' } : { 'If-Match': `"${version}"` }
+    const headers: Record<string, string> =
+      version === null ? { 'If-None-Match': '*' } : { 'If-Match': `"${version}"` }
     return this.http.json('PUT', `${pathOf(workspace, path)}/content`, { body: text, headers })
   }
 

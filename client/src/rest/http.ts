@@ -36,7 +36,8 @@ export class Http {
 
   async #ask(method: string, path: string, { query = {}, body, headers = {} }: RequestOptions): Promise<Response> {
     const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined)
-    const search = given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
+    const search =
+      given.length === 0 ? '' : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`
     const isRaw = typeof body === 'string' || body instanceof Uint8Array
     const init: RequestInit = { method, headers: { Authorization: `Bearer ${await this.tokens.get()}`, ...headers } }
     if (body !== undefined) {

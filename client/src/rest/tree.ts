@@ -19,7 +19,10 @@ export class TreeApi {
   }
 
   /** Files at a path, or below a prefix. */
-  find(workspace: number, where: { path?: string; prefix?: string; after?: number; limit?: number }): Promise<PageUp<TreeFile>> {
+  find(
+    workspace: number,
+    where: { path?: string; prefix?: string; after?: number; limit?: number }
+  ): Promise<PageUp<TreeFile>> {
     return this.http.json('GET', `/workspaces/${workspace}/files`, { query: where })
   }
 

@@ -18,7 +18,9 @@ interface Followed {
 /** Keeps the store of one client up to date, over the client's one connection. */
 export class Realtime {
   readonly store: StoreApi<RealtimeState> = createStore(() => ({
-    onlineUsers: new Set<number>(), typingUsers: new Map(), unreadCounts: new Map()
+    onlineUsers: new Set<number>(),
+    typingUsers: new Map(),
+    unreadCounts: new Map()
   }))
   readonly #chats = new Map<number, Followed>()
 
@@ -40,7 +42,9 @@ export class Realtime {
     })
     client.events.on('message_status', ({ payload }) => {
       const chat = chatOf(payload.room)
-      const isOwn = payload.statuses.some(({ user_id, status }) => status === 'read' && user_id === client.events.current.user?.id)
+      const isOwn = payload.statuses.some(
+        ({ user_id, status }) => status === 'read' && user_id === client.events.current.user?.id
+      )
       if (chat !== null && isOwn && this.#chats.has(chat)) void this.#count(chat)
     })
   }

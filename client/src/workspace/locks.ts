@@ -47,7 +47,9 @@ export class WorkspaceLocks implements Live<LocksState> {
 
   /** What is in the way of `userId` (by default: of this user) at this path; null if nothing is. */
   blocking(path: string, userId = this.events.current.user?.id): Lock | null {
-    return this.current.locks.find((lock) => lock.holder_id !== userId && overlap(lock.path, path.normalize())) ?? null
+    return (
+      this.current.locks.find((lock) => lock.holder_id !== userId && overlap(lock.path, path.normalize())) ?? null
+    )
   }
 
   /** One's own lock on just this path. */
@@ -57,7 +59,10 @@ export class WorkspaceLocks implements Live<LocksState> {
   }
 
   /** Rejects with CostudioError `locked`; with `wait`, one is notified when it is free. */
-  async acquire(path: string, options: { kind?: Lock['kind']; ttlSeconds?: number; wait?: boolean } = {}): Promise<Lock> {
+  async acquire(
+    path: string,
+    options: { kind?: Lock['kind']; ttlSeconds?: number; wait?: boolean } = {}
+  ): Promise<Lock> {
     return this.#put(await this.api.locks.acquire(this.workspace, path, options))
   }
 
@@ -94,8 +99,12 @@ export class WorkspaceLocks implements Live<LocksState> {
     const changes = this.#changes
     try {
       const locks: Lock[] = []
-      for (let after: number | null = 0; after !== null; ) {
-        const page: { items: Lock[]; next_after: number | null } = await this.api.locks.list({ workspace: this.workspace, after, limit: 200 })
+      for (let after: number | null = 0; after !== null;) {
+        const page: { items: Lock[]; next_after: number | null } = await this.api.locks.list({
+          workspace: this.workspace,
+          after,
+          limit: 200
+        })
         locks.push(...page.items)
         after = page.next_after
       }

@@ -2,18 +2,19 @@ import { WebSocket as NodeWebSocket } from 'ws'
 
 /** A client's way to the server, which a test can cut: sockets end without a word, and no new one opens. */
 export class Network {
-  #isDown = false
+  #isDown = (_url: string): boolean => false
   readonly #sockets = new Set<NodeWebSocket>()
 
   readonly WebSocket = this.#socketClass()
 
-  cut(): void {
-    this.#isDown = true
-    for (const socket of this.#sockets) socket.terminate()
+  /** Of all addresses, or of those. */
+  cut(which = /^/): void {
+    this.#isDown = (url) => which.test(url)
+    for (const socket of this.#sockets) if (this.#isDown(socket.url)) socket.terminate()
   }
 
   mend(): void {
-    this.#isDown = false
+    this.#isDown = () => false
   }
 
   #socketClass(): typeof WebSocket {
@@ -21,7 +22,7 @@ export class Network {
     const nowhere = 'ws://127.0.0.1:9'
     class Socket extends NodeWebSocket {
       constructor(url: string | URL) {
-        super(network.#isDown ? nowhere : url)
+        super(network.#isDown(String(url)) ? nowhere : url)
         network.#sockets.add(this)
         this.on('close', () => network.#sockets.delete(this))
       }

@@ -15,7 +15,10 @@ export function clientOf(user: string, options: Partial<CostudioOptions> = {}): 
 }
 
 /** The first value for which `look` finds something. */
-export function when<Value, Found>(live: Live<Value>, look: (value: Value) => Found): Promise<Exclude<Found, null | undefined | false>> {
+export function when<Value, Found>(
+  live: Live<Value>,
+  look: (value: Value) => Found
+): Promise<Exclude<Found, null | undefined | false>> {
   return new Promise((resolve, reject) => {
     const check = (): void => {
       const found = look(live.current)
@@ -35,7 +38,10 @@ export function when<Value, Found>(live: Live<Value>, look: (value: Value) => Fo
 
 /** Resolves when the file's text is this. */
 export function whenText(file: OpenFile, text: string): Promise<unknown> {
-  return when({ current: file, subscribe: (listener) => onUpdate(file.doc, listener) }, () => file.text.toString() === text)
+  return when(
+    { current: file, subscribe: (listener) => onUpdate(file.doc, listener) },
+    () => file.text.toString() === text
+  )
 }
 
 function onUpdate(doc: Doc, listener: () => void): () => void {
