@@ -6,11 +6,13 @@ const MARKUP = '<img src=x onerror=alert(1)>'
 
 /** Markup in names, paths, messages and presence stays text, on every page that shows it. */
 export async function hostile({ browser, server, alice }) {
-  const mallory = await person(browser, server.url, `"><script>alert(1)</script>${MARKUP}`, { path: '&workspace=2' })
-  await alice.goto(`${server.url}/?user=alice&workspace=2`)
+  const mallory = await person(browser, server.url, `"><script>alert(1)</script>${MARKUP}`, { path: '&workspace=7' })
+  await alice.goto(`${server.url}/?user=alice&workspace=7`)
+  await say(alice, 'Who is there?')
   await newFile(mallory.page, `${MARKUP}.md`)
   await typeAtEnd(mallory.page, `# ${MARKUP}`)
-  await say(mallory.page, `${MARKUP} javascript:alert(1) [x](javascript:alert(1)) @alice`)
+  await sees(mallory.page, '.message', 'Who is there?')
+  await say(mallory.page, `@alice ${MARKUP} javascript:alert(1) [x](javascript:alert(1))`)
 
   await alice.getByRole('treeitem', { name: MARKUP }).click()
   await sees(alice, '.cm-content', MARKUP)

@@ -25,7 +25,9 @@ export async function loadWorkplaces(client: CostudioClient, wanted: number | nu
   const projects = await client.api.projects.list({ limit: MOST })
   const found = (await Promise.all(projects.items.map((project) => workplacesOf(client, project)))).flat()
   const isThere = wanted === null ? found.length > 0 : found.some(({ id }) => id === wanted)
-  return isThere ? found : [await lonelyWorkplace(client, wanted ?? FIRST_WORKSPACE), ...found]
+  if (isThere) return found
+  const chatsOfProjects = new Set(found.flatMap(({ chats }) => chats.map(({ id }) => id)))
+  return [await lonelyWorkplace(client, wanted ?? FIRST_WORKSPACE, chatsOfProjects), ...found]
 }
 
 async function workplacesOf(client: CostudioClient, project: Project): Promise<Workplace[]> {
@@ -36,11 +38,11 @@ async function workplacesOf(client: CostudioClient, project: Project): Promise<W
   return workspaces.items.map(({ id, name }) => ({ id, name, project, chats: chats.items }))
 }
 
-/** A workspace of no project: its chats are those that the caller has been in, and the one of its number. */
-async function lonelyWorkplace(client: CostudioClient, id: number): Promise<Workplace> {
+/** A workspace of no project: its chats are the one of its number, and others of no project that the caller has been in. */
+async function lonelyWorkplace(client: CostudioClient, id: number, elsewhere: ReadonlySet<number>): Promise<Workplace> {
   const unread = await client.api.messages.unread()
-  const own = unread.items.map((item) => item.chat_id)
-  const chats = [...new Set([id, ...own])].sort((a, b) => a - b)
+  const own = unread.items.map((item) => item.chat_id).filter((chat) => !elsewhere.has(chat))
+  const chats = [...new Set([id, ...own])]
   return { id, name: `Workspace ${id}`, project: null, chats: chats.map((chat) => ({ id: chat, name: nameOfChat(chat, id) })) }
 }
 
