@@ -70,17 +70,28 @@ export interface LineRange {
   end: number
 }
 
-/** What its sender changed in a file, or in the tree: then `change` says what. */
+/** What has become of a file of the tree; `file_id` is null for a folder. */
+export interface ChangedFile {
+  file_id: string | null
+  /** Where it is, or was last. */
+  path: string
+  old_path?: string | null
+  /** What was asked for, but is taken. */
+  wanted_path?: string | null
+}
+
+/** What its sender has changed in a file (`action`), or what has become of files (`change`). */
 export interface FileUpdatePayload {
   room: string
-  path: string
-  version?: string
-  action?: string
+  action?: 'changed' | null
+  file_id?: string | null
+  path?: string | null
+  version?: string | null
   lines?: LineRange[]
   added?: number
   removed?: number
-  change?: string
-  [more: string]: unknown
+  change?: 'created' | 'renamed' | 'deleted' | 'restored' | 'collided' | null
+  files?: ChangedFile[]
 }
 
 /** `notification_read` and `read` tell what another device has read. */

@@ -18,25 +18,30 @@ export class TreeApi {
     return this.http.json('GET', `/workspaces/${workspace}/tree`)
   }
 
-  /** Files at a path, or below a prefix. */
+  /** The file at a path, whatever its case, or those below a folder. */
   find(
     workspace: number,
-    where: { path?: string; prefix?: string; after?: number; limit?: number }
-  ): Promise<PageUp<TreeFile>> {
+    where: { path?: string; prefix?: string; after?: string; limit?: number }
+  ): Promise<PageUp<TreeFile, string>> {
     return this.http.json('GET', `/workspaces/${workspace}/files`, { query: where })
   }
 
+  /** With a `file_id`, asked for again, it is the same file. Rejects with `path_taken`. */
   create(workspace: number, file: NewFile): Promise<TreeFile> {
     return this.http.json('POST', `/workspaces/${workspace}/files`, { body: file })
   }
 
-  /** Rename or move a file, or say what language it is in. */
-  update(workspace: number, fileId: string, change: { path?: string; language?: string }): Promise<TreeFile> {
+  /** Rename or move a file, or say what language it is in; its id stays. Rejects with `path_taken`. */
+  update(
+    workspace: number,
+    fileId: string,
+    change: { path?: string; language?: string; rename?: boolean }
+  ): Promise<TreeFile> {
     return this.http.json('PATCH', fileOf(workspace, fileId), { body: change })
   }
 
-  copy(workspace: number, fileId: string, path: string): Promise<TreeFile> {
-    return this.http.json('POST', `${fileOf(workspace, fileId)}/copy`, { body: { path } })
+  copy(workspace: number, fileId: string, path: string, { rename = false } = {}): Promise<TreeFile> {
+    return this.http.json('POST', `${fileOf(workspace, fileId)}/copy`, { body: { path, rename } })
   }
 
   /** Into the trash. */
@@ -49,26 +54,38 @@ export class TreeApi {
   }
 
   /** With all that is in it. */
-  moveFolder(workspace: number, path: string, to: string): Promise<TreeFolder> {
+  moveFolder(workspace: number, path: string, to: string): Promise<void> {
     return this.http.json('PATCH', `/workspaces/${workspace}/folders/${urlPath(path)}`, { body: { path: to } })
   }
 
-  /** Its files go into the trash. */
+  /** Its files go into the trash, together. */
   removeFolder(workspace: number, path: string): Promise<void> {
     return this.http.json('DELETE', `/workspaces/${workspace}/folders/${urlPath(path)}`)
   }
 
-  trash(workspace: number): Promise<{ items: TrashedFile[] }> {
-    return this.http.json('GET', `/workspaces/${workspace}/trash`)
+  trash(workspace: number, page: { after?: string; limit?: number } = {}): Promise<PageUp<TrashedFile, string>> {
+    return this.http.json('GET', `/workspaces/${workspace}/trash`, { query: page })
   }
 
-  restore(workspace: number, fileId: string): Promise<TreeFile> {
-    return this.http.json('POST', `/workspaces/${workspace}/trash/${urlPath(fileId)}/restore`)
+  /** With a number in its name where its path is taken. */
+  async restore(workspace: number, fileId: string): Promise<TreeFile> {
+    const files = await this.#restore(workspace, fileId, false)
+    return files.find((file) => file.file_id === fileId)!
   }
 
-  /** For good. */
+  /** All that went into the trash with it, too. */
+  restoreTogether(workspace: number, fileId: string): Promise<TreeFile[]> {
+    return this.#restore(workspace, fileId, true)
+  }
+
+  /** For good; for admins. */
   purge(workspace: number, fileId: string): Promise<void> {
     return this.http.json('DELETE', `/workspaces/${workspace}/trash/${urlPath(fileId)}`)
+  }
+
+  async #restore(workspace: number, fileId: string, together: boolean): Promise<TreeFile[]> {
+    const path = `/workspaces/${workspace}/trash/${urlPath(fileId)}/restore`
+    return (await this.http.json<{ files: TreeFile[] }>('POST', path, { body: { together } })).files
   }
 }
 

@@ -25,9 +25,9 @@ export interface Ticket {
 }
 
 /** A page of a list that goes up; ask again with `after: next_after` until it is null. */
-export interface PageUp<Item> {
+export interface PageUp<Item, Cursor = number> {
   items: Item[]
-  next_after: number | null
+  next_after: Cursor | null
 }
 
 /** A page of a list that goes from new to old; ask again with `before: next_before` until it is null. */
@@ -98,12 +98,15 @@ export interface StoredConflict {
 export interface TreeFile {
   file_id: string
   path: string
-  language: string | null
+  language: string
+  /** Null if nobody knows. */
   created_by: number | null
   created_at: string
+  /** Where its content is edited. */
   room: string
 }
 
+/** One that was made; others are where files are. */
 export interface TreeFolder {
   path: string
   created_by: number | null
@@ -115,10 +118,11 @@ export interface Tree {
   folders: TreeFolder[]
 }
 
-/** A file in the trash. */
+/** A file in the trash; `batch` is the same for all that went there together. */
 export interface TrashedFile extends TreeFile {
   deleted_at: string
   deleted_by: number | null
+  batch: string
 }
 
 export interface Lock {
