@@ -1,4 +1,4 @@
-"""What the server offers a browser and a monitor over HTTP: the first page, health, development tokens."""
+"""What the server offers a browser and a monitor over HTTP: the studio, health, development tokens."""
 
 import time
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
-from starlette.staticfiles import StaticFiles
 
 from auth.claims import MAX_NAME_CHARACTERS
 from auth.grants import Role
 from auth.minting import TokenMinter
+from server.page_files import PageFiles
 from server.settings import LOOPBACK_HOSTS, Settings
 from server.token_settings import token_minter
 
@@ -64,7 +64,7 @@ def add_pages(app: FastAPI, settings: Settings) -> None:
             return DevelopmentToken(token=development_token(tokens, user, now_seconds=time.time()))
 
     if (DIST / "index.html").exists():
-        app.mount("/", StaticFiles(directory=DIST, html=True), name="web")
+        app.mount("/", PageFiles(directory=DIST, html=True), name="web")
     else:
 
         @app.get("/", response_class=HTMLResponse, include_in_schema=False)
