@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
+from tests.browser.project import make_project
 from tests.npm_packages import build_page, install_packages
 from tests.server_process import ServerProcess, running_server
 
 HERE = Path(__file__).parent
-PEOPLE = ("alice", "bob", "carla")
 
 
 @pytest.mark.slow
@@ -23,7 +22,7 @@ async def test_people_work_together_in_the_studio(tmp_path: Path) -> None:
     install_packages(HERE)
     build_page()
     async with running_server(tmp_path / "data") as server:
-        await _make_project(server)
+        await make_project(server)
         command = ["node", str(HERE / "studio.mjs"), server.url, str(tmp_path)]
         async with await anyio.open_process(command, stderr=subprocess.STDOUT) as script:
             told = [line async for line in _obeyed(script, server)]
@@ -47,24 +46,3 @@ async def _obeyed(script: Process, server: ServerProcess) -> AsyncIterator[str]:
                 continue
             await script.stdin.send(b"done\n")
     yield rest
-
-
-async def _make_project(server: ServerProcess) -> None:
-    """Workspace 1 and two chats, for everybody in PEOPLE; alice is their admin."""
-    tokens = {user: await server.token(user, role="admin") for user in PEOPLE}
-    async with httpx.AsyncClient(base_url=f"{server.url}/api", trust_env=False) as http:
-
-        async def ask(method: str, path: str, body: dict[str, str] | None = None, user: str = "alice") -> int:
-            headers = {"Authorization": f"Bearer {tokens[user]}"}
-            answer = await http.request(method, path, json=body, headers=headers)
-            answer.raise_for_status()
-            data = answer.json()
-            return int(data.get("id") or data["user_id"])
-
-        project = await ask("POST", "/projects", {"name": "Lyra"})
-        await ask("POST", f"/projects/{project}/workspaces", {"name": "Game"})
-        for name in ("general", "builds"):
-            await ask("POST", f"/projects/{project}/chats", {"name": name})
-        for user in PEOPLE[1:]:
-            number = await ask("GET", "/me", user=user)
-            await ask("PUT", f"/projects/{project}/members/{number}", {"role": "editor"})

@@ -1,4 +1,5 @@
 import type { Extension } from '@codemirror/state'
+import { EditorView } from '@codemirror/view'
 
 /** The languages of Unreal people. Each is fetched when the first file in it is opened. */
 interface Language {
@@ -18,10 +19,14 @@ const LANGUAGES: Record<string, Language> = {
   },
   ini: { name: 'INI', endings: ['ini', 'cfg'], load: async () => (await import('./stream-languages')).ini() },
   hlsl: { name: 'HLSL', endings: ['hlsl', 'usf', 'ush'], load: async () => (await import('./stream-languages')).hlsl() },
-  markdown: { name: 'Markdown', endings: ['md'], load: async () => (await import('@codemirror/lang-markdown')).markdown() }
+  markdown: {
+    name: 'Markdown',
+    endings: ['md'],
+    load: async () => [(await import('@codemirror/lang-markdown')).markdown(), EditorView.lineWrapping]
+  }
 }
 
-const PLAIN: Language = { name: 'Plain text', endings: [], load: async () => [] }
+const PLAIN: Language = { name: 'Plain text', endings: [], load: async () => EditorView.lineWrapping }
 
 /** The language that the tree names, else the one of the path's ending. */
 export function languageOf(path: string, named?: string | null): Language {

@@ -6,7 +6,9 @@ export interface PersonLook {
 }
 
 // Dark enough for white text on them (at least 4.5:1), and apart from each other.
-const COLORS = ['#c2410c', '#0f766e', '#7e22ce', '#1d4ed8', '#be123c', '#4d7c0f', '#a21caf', '#0369a1'] as const
+const COLORS = [
+  '#c2410c', '#0f766e', '#7e22ce', '#1d4ed8', '#be123c', '#4d7c0f', '#a21caf', '#0369a1', '#a16207', '#b91c1c', '#15803d', '#4f46e5'
+] as const
 
 /** A person of this name has the same colour in every tab and on every machine. */
 export function lookOf(name: string): PersonLook {
