@@ -31,6 +31,7 @@ export class Storage {
     const { IndexeddbPersistence } = await import('y-indexeddb')
     const persistence = new IndexeddbPersistence(name, doc)
     origins.add(persistence)
+    await persistence._db // `whenSynced` would wait for ever where the browser forbids it
     await persistence.whenSynced
     const [wasUnsaved, drafts] = await Promise.all([persistence.get(UNSAVED), persistence.get(DRAFTS)])
     return new Storage(persistence, Boolean(wasUnsaved), (drafts as Draft[] | undefined) ?? [])
