@@ -1,4 +1,4 @@
-import type { FileEdit, Resolution, RoleName } from '../events/types.js'
+import type { RoleName } from '../events/types.js'
 import { FilesApi } from './files.js'
 import { urlPath, type Http } from './http.js'
 import { TreeApi } from './tree.js'
@@ -22,8 +22,6 @@ import type {
   Unread,
   UserPresence
 } from './types.js'
-
-export type { FileEdit, Resolution }
 
 type Up = { after?: number; limit?: number }
 type Down = { before?: number; limit?: number }
