@@ -75,8 +75,8 @@ function Side({ title, text, onChoose }: { title: string; text: string; onChoose
     <section className="conflict-side">
       <header>
         <h3 className="clip">{title}</h3>
-        <Button kind="main" onClick={onChoose} aria-label={`Use the text ${title.toLowerCase()}`}>
-          Use this
+        <Button kind="main" onClick={onChoose}>
+          Use this<span className="only-read-aloud"> text, {title.toLowerCase()}</span>
         </Button>
       </header>
       <ConflictText text={text} />

@@ -10,6 +10,7 @@ import { entryOf, useWorkspace } from '../workspace/workspace-context'
 import { ActiveFileContext } from './active-file'
 import { CodeEditor } from './code-editor'
 import { DraftBanner } from './draft-banner'
+import { RefusedBanner } from './refused-banner'
 import './editor-pane.css'
 import { FileBar } from './file-bar'
 import { setCursorPlace } from './cursor-place'
@@ -37,6 +38,7 @@ export function EditorPane({ fileId }: { fileId: string }): ReactNode {
         <FileBar conflictCount={conflicts.items.length} isResolving={isResolving} onResolve={() => setIsResolving(!isResolving)} />
         <LockBanner />
         <DraftBanner />
+        <RefusedBanner />
         {isResolving ? (
           <ConflictView conflicts={conflicts} />
         ) : file.isLoaded ? (

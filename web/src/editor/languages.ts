@@ -30,6 +30,7 @@ const PLAIN: Language = { name: 'Plain text', endings: [], load: async () => Edi
 
 /** The language that the tree names, else the one of the path's ending. */
 export function languageOf(path: string, named?: string | null): Language {
+  if (named === 'plaintext') return PLAIN
   const byName = named ? (LANGUAGES[named] ?? Object.values(LANGUAGES).find(({ name }) => name === named)) : undefined
   if (byName) return byName
   const ending = path.slice(path.lastIndexOf('.') + 1).toLowerCase()

@@ -8,12 +8,11 @@ interface AvatarProps {
   state?: 'online' | 'away' | 'offline' | undefined
 }
 
-/** Somebody's initials in their colour; the name itself stands beside it, or in the title. */
+/** Somebody's initials in their colour, for the eye alone: the name itself stands beside it, or in the title. */
 export function Avatar({ name, size = 24, state }: AvatarProps): ReactNode {
   const style = { '--person': lookOf(name).color, '--avatar': `${size}px` } as CSSProperties
   return (
-    <span className="avatar" style={style} title={name} aria-hidden>
-      {initialsOf(name)}
+    <span className="avatar" style={style} title={name} data-initials={initialsOf(name)} aria-hidden>
       {state && <span className={`avatar-state is-${state}`} />}
     </span>
   )
