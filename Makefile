@@ -43,6 +43,7 @@ tests/%/node_modules/installed: tests/%/package.json tests/%/package-lock.json
 
 test: install web client/node_modules/installed $(TEST_PACKAGES)
 	npm test --prefix client --silent
+	npm test --prefix web --silent
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal
 
 lint: install web client/node_modules/installed
