@@ -14,13 +14,14 @@ interface TreeRowProps {
   row: Row
   isActive: boolean
   isFocusable: boolean
+  onFocus: () => void
   onChoose: () => void
   onRename: () => void
   onRemove: () => void
   onCopy: () => void
 }
 
-export function TreeRow({ row, isActive, isFocusable, onChoose, onRename, onRemove, onCopy }: TreeRowProps): ReactNode {
+export function TreeRow({ row, isActive, isFocusable, onFocus, onChoose, onRename, onRemove, onCopy }: TreeRowProps): ReactNode {
   const { node, level, position, siblings, isOpen } = row
   const { locks, people } = useWorkspace()
   const me = useMe()
@@ -50,6 +51,7 @@ export function TreeRow({ row, isActive, isFocusable, onChoose, onRename, onRemo
       tabIndex={isFocusable ? 0 : -1}
       style={{ '--level': level } as CSSProperties}
       title={node.path}
+      onFocus={onFocus}
       onClick={onChoose}
       onContextMenu={(event) => {
         event.preventDefault() // also what the keyboard's menu key does

@@ -25,9 +25,7 @@ export function TreeView({ onRename, onRemove, onCopy }: TreeViewProps): ReactNo
   const current = rows.find(({ node }) => node.path === (focused ?? activePath)) ?? rows[0]
 
   const focusRow = (row: Row | undefined): void => {
-    if (!row) return
-    setFocused(row.node.path)
-    list.current?.querySelectorAll<HTMLElement>('[role=treeitem]')[rows.indexOf(row)]?.focus()
+    if (row) list.current?.querySelectorAll<HTMLElement>('[role=treeitem]')[rows.indexOf(row)]?.focus()
   }
   const choose = ({ node }: Row): void => {
     if (node.kind === 'folder') toggle(node.path)
@@ -69,10 +67,8 @@ export function TreeView({ onRename, onRemove, onCopy }: TreeViewProps): ReactNo
           row={row}
           isActive={row.node.kind === 'file' && row.node.fileId === active}
           isFocusable={row === current}
-          onChoose={() => {
-            setFocused(row.node.path)
-            choose(row)
-          }}
+          onFocus={() => setFocused(row.node.path)}
+          onChoose={() => choose(row)}
           onRename={() => onRename(row.node)}
           onRemove={() => onRemove(row.node)}
           onCopy={() => onCopy(row.node)}
