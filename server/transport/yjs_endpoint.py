@@ -22,10 +22,11 @@ from server.rooms.names import BadRoomName, RoomKind, RoomName, parse_room_name
 from server.rooms.room import Room
 from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomsFull, RoomUnavailable
 from server.settings import Settings
-from server.transport.connection import Connection, ConnectionLimits
+from server.transport.connection import Connection
 from server.transport.connection_manager import ConnectionManager
 from server.transport.live_access import LiveAccess
 from server.transport.open_socket import open_socket
+from server.transport.participant import ConnectionLimits
 from server.transport.socket import NOBODY
 from server.transport.witness import Witness
 
@@ -95,7 +96,7 @@ class YjsEndpoint:
                         websocket,
                         connection,
                         max_message_bytes=self._settings.max_message_bytes,
-                        subprotocol=_offered_subprotocol(websocket),
+                        subprotocol=offered_subprotocol(websocket),
                     )
                     self._connections.add(connection)
                     connection.start(socket)
@@ -137,7 +138,7 @@ class YjsEndpoint:
             websocket,
             NOBODY,
             max_message_bytes=self._settings.max_unauthenticated_bytes,
-            subprotocol=_offered_subprotocol(websocket),
+            subprotocol=offered_subprotocol(websocket),
         )
         socket.send(permission_denied(refusal.reason))
         loop = asyncio.get_running_loop()
@@ -153,7 +154,7 @@ def token_of(websocket: WebSocket) -> str:
     return websocket.query_params.get("token", "")
 
 
-def _offered_subprotocol(websocket: WebSocket) -> str | None:
+def offered_subprotocol(websocket: WebSocket) -> str | None:
     """Browsers fail a connection that answers none of the subprotocols they offered; ours are all the same."""
     offered: list[str] = websocket.scope.get("subprotocols", [])
     return offered[0] if offered else None

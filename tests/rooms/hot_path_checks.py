@@ -38,8 +38,9 @@ from server.rooms.presence import Presence
 from server.rooms.room import Room
 from server.rooms.roster import Roster
 from server.settings import Settings
-from server.transport.connection import Connection, ConnectionLimits
+from server.transport.connection import Connection
 from server.transport.outbox import Outbox, Slices
+from server.transport.participant import ConnectionLimits
 from server.transport.picows_socket import PicowsSocket
 from tests.engine.typing_authors import typed
 from tests.rooms.opened_rooms import ROOM_LIMITS, Visitor, file

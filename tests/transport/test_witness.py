@@ -13,7 +13,8 @@ from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import sync_step_1, sync_step_2, update_message
 from server.rooms.names import parse_room_name
 from server.settings import Settings
-from server.transport.connection import Connection, ConnectionLimits
+from server.transport.connection import Connection
+from server.transport.participant import ConnectionLimits
 from server.transport.witness import Client
 from tests.transport.test_connection_manager import IDENTITY
 
