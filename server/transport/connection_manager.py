@@ -9,7 +9,7 @@ from typing import Protocol
 from server.protocol.closing import CloseCode
 from server.protocol.websocket_frames import Frame
 from server.protocol.yjs_messages import KEEPALIVE
-from server.transport.watched import Watched
+from server.transport.watched import Guest, Line, Watched
 
 SWEEP_SECONDS = 2.0
 """y-sweet's client gives up after 3 s of silence while it waits for a status."""
@@ -56,7 +56,8 @@ class ConnectionManager:
         `presence` hears of every connection that is added and removed.
         """
         self._presence = presence
-        self._connections: set[Watched] = set()
+        self._lines: set[Line] = set()
+        self._guests: set[Guest] = set()
         self._quiet_sweeps = max(1, math.floor(keepalive_seconds / SWEEP_SECONDS) - 1)
         self._silent_sweeps = math.ceil(silence_close_seconds / SWEEP_SECONDS)
         self._lagging_sweeps = math.ceil(lagging_close_seconds / SWEEP_SECONDS)
@@ -65,24 +66,42 @@ class ConnectionManager:
         self._now_seconds = now_seconds
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._lines)
 
     def add(self, connection: Watched) -> None:
         """Watch over it until it is removed."""
-        self._connections.add(connection)
-        if self._presence is not None:
-            self._presence.connected(connection, connection.user_id)
-        self._watch_expiry(connection, self._now_seconds())
+        self.add_line(connection)
+        self.add_guest(connection)
 
     def remove(self, connection: Watched) -> None:
         """It has closed."""
-        if self._presence is not None and connection in self._connections:
-            self._presence.disconnected(connection)
-        self._connections.discard(connection)
+        self.remove_line(connection)
+        self.remove_guest(connection)
 
-    def of_users(self, user_ids: Container[int] | None) -> list[Watched]:
-        """The connections of these users; None: all."""
-        return [each for each in self._connections if user_ids is None or each.user_id in user_ids]
+    def add_line(self, line: Line) -> None:
+        """A socket, whoever is behind it."""
+        self._lines.add(line)
+
+    def remove_line(self, line: Line) -> None:
+        """It has closed."""
+        self._lines.discard(line)
+
+    def add_guest(self, guest: Guest) -> None:
+        """Somebody has come, maybe not alone on a socket."""
+        self._guests.add(guest)
+        if self._presence is not None:
+            self._presence.connected(guest, guest.user_id)
+        self._watch_expiry(guest, self._now_seconds())
+
+    def remove_guest(self, guest: Guest) -> None:
+        """Somebody has left."""
+        if self._presence is not None and guest in self._guests:
+            self._presence.disconnected(guest)
+        self._guests.discard(guest)
+
+    def of_users(self, user_ids: Container[int] | None) -> list[Guest]:
+        """Who is here of these users; None: everybody."""
+        return [each for each in self._guests if user_ids is None or each.user_id in user_ids]
 
     async def run(self) -> None:
         """Sweep for as long as the server runs."""
@@ -93,24 +112,25 @@ class ConnectionManager:
     def sweep(self) -> None:
         """Look at every connection once."""
         now = self._now_seconds()
-        for connection in tuple(self._connections):
-            self._watch_expiry(connection, now)
-            self._sweep(connection)
+        for guest in tuple(self._guests):
+            self._watch_expiry(guest, now)
+        for line in tuple(self._lines):
+            self._sweep(line)
 
-    def _watch_expiry(self, connection: Watched, now: float) -> None:
+    def _watch_expiry(self, connection: Guest, now: float) -> None:
         """Be there in time, if its token ends before the next sweep."""
         left_seconds = self._left_seconds(connection, now)
         if left_seconds < 2 * SWEEP_SECONDS:
             asyncio.get_running_loop().call_later(max(0.0, left_seconds), self._end_if_expired, connection)
 
-    def _end_if_expired(self, connection: Watched) -> None:
+    def _end_if_expired(self, connection: Guest) -> None:
         if self._left_seconds(connection, self._now_seconds()) <= 0:
             connection.close(CloseCode.TOKEN_EXPIRED, "the token has expired: come back with a fresh one")
 
-    def _left_seconds(self, connection: Watched, now: float) -> float:
+    def _left_seconds(self, connection: Guest, now: float) -> float:
         return connection.identity.principal.expires_at_seconds + self._leeway_seconds - now
 
-    def _sweep(self, connection: Watched) -> None:
+    def _sweep(self, connection: Line) -> None:
         if connection.is_lagging:
             connection.lagging_sweeps += 1
             if connection.lagging_sweeps >= self._lagging_sweeps:
@@ -130,12 +150,12 @@ class ConnectionManager:
         elif connection.silent_sweeps >= self._silent_sweeps // 2:
             connection.ping()
 
-    def _give_up(self, connection: Watched) -> None:
+    def _give_up(self, connection: Line) -> None:
         """Its client is gone, and has been for so long that nobody expects it back in a moment."""
         with nullcontext() if self._presence is None else self._presence.at_once():
             connection.abort()
 
-    def _judge_throttle(self, connection: Watched) -> None:
+    def _judge_throttle(self, connection: Line) -> None:
         """Who had to be slowed down all the time is told, then closed."""
         connection.throttled_sweeps = connection.throttled_sweeps + 1 if connection.was_throttled else 0
         connection.was_throttled = connection.is_throttled

@@ -9,7 +9,7 @@ from crdt_store.update_log import LogUnavailable
 from server.access.doorkeeper import Doorkeeper
 from server.protocol.closing import CloseCode
 from server.transport.connection_manager import ConnectionManager
-from server.transport.watched import Watched
+from server.transport.watched import Guest
 
 _RETRY_SECONDS = 0.25
 _AT_ONCE = 100  # half a millisecond's work; then the others have their turn
@@ -60,7 +60,7 @@ class LiveAccess:
                 await anyio.sleep(_RETRY_SECONDS)
                 self.changed(None if users is None else frozenset(users))
 
-    async def _look_again(self, connection: Watched) -> None:
+    async def _look_again(self, connection: Guest) -> None:
         """Whatever goes wrong with one connection is its own affair. Raises LogUnavailable."""
         try:
             await self._apply(connection)
@@ -70,7 +70,7 @@ class LiveAccess:
             logger.exception("a connection's rights could not be changed")
             connection.close(CloseCode.INTERNAL_ERROR, "your rights have changed: come back")
 
-    async def _apply(self, connection: Watched) -> None:
+    async def _apply(self, connection: Guest) -> None:
         identity = connection.identity
         if self._doorkeeper.is_revoked(identity):
             connection.refuse(CloseCode.UNAUTHORIZED, "the token was revoked")

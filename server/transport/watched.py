@@ -1,4 +1,4 @@
-"""A connection as those see it who watch over all of them: `Connection`, and the JSON protocol's."""
+"""Connections as those see them who watch over all of them: `Connection`, the JSON and the Hocuspocus protocol's."""
 
 from typing import Protocol
 
@@ -9,14 +9,8 @@ from server.protocol.websocket_frames import Frame
 from server.rooms.names import RoomName
 
 
-class Watched(Protocol):
-    """The connection sets its counters of sweeps to 0 when it hears, or says, something."""
-
-    silent_sweeps: int
-    quiet_sweeps: int
-    lagging_sweeps: int
-    throttled_sweeps: int
-    was_throttled: bool
+class Guest(Protocol):
+    """Somebody in a room by a token: ended when that ends, and followed by changes of rights."""
 
     @property
     def identity(self) -> Identity: ...
@@ -26,6 +20,24 @@ class Watched(Protocol):
 
     @property
     def room_name(self) -> RoomName: ...
+
+    def refuse(self, code: CloseCode, reason: str) -> None: ...
+
+    def close(self, code: CloseCode, reason: str) -> None: ...
+
+    def await_role(self) -> None: ...
+
+    def set_role(self, role: Role) -> None: ...
+
+
+class Line(Protocol):
+    """A socket; it sets its counters of sweeps to 0 when it hears, or says, something."""
+
+    silent_sweeps: int
+    quiet_sweeps: int
+    lagging_sweeps: int
+    throttled_sweeps: int
+    was_throttled: bool
 
     @property
     def is_lagging(self) -> bool: ...
@@ -49,10 +61,8 @@ class Watched(Protocol):
 
     def warn(self, reason: str) -> None: ...
 
-    def refuse(self, code: CloseCode, reason: str) -> None: ...
-
     def close(self, code: CloseCode, reason: str) -> None: ...
 
-    def await_role(self) -> None: ...
 
-    def set_role(self, role: Role) -> None: ...
+class Watched(Guest, Line, Protocol):
+    """A connection that is both: one socket, one token."""
