@@ -17,11 +17,12 @@ _SHORT_BINARY_HEADERS = [bytes((BINARY, size)) for size in range(126)]
 class Frame:
     """One binary message as its bytes on the wire, built once for all who get it."""
 
-    __slots__ = ("_message_bytes", "wire")
+    __slots__ = ("_behind", "_message_bytes", "wire")
 
     def __init__(self, message: bytes) -> None:
         self.wire = server_frame(message)
         self._message_bytes = len(message)
+        self._behind: tuple[bytes, Frame] | None = None
 
     @property
     def message(self) -> bytes:
@@ -31,6 +32,12 @@ class Frame:
     def begins_with(self, prefix: bytes) -> bool:
         """Whether the message does; it is not copied for that."""
         return self.wire.startswith(prefix, len(self.wire) - self._message_bytes)
+
+    def behind(self, prefix: bytes) -> "Frame":
+        """The same message behind a prefix; built once for all who follow each other with the same one."""
+        if self._behind is None or self._behind[0] != prefix:
+            self._behind = prefix, Frame(prefix + self.message)
+        return self._behind[1]
 
 
 def server_frame(message: bytes) -> bytes:

@@ -50,6 +50,7 @@ from server.rooms.member import Member
 from server.rooms.names import RoomName
 from server.rooms.presence import Presence
 from server.rooms.publication import Publication
+from server.rooms.receipts import Receipt, Receipts
 from server.rooms.roster import Roster
 from server.rooms.rules import Law, Ruling, Written
 from server.rooms.standstill import Standstill
@@ -165,6 +166,7 @@ class Room(YRoom):
             self.fail,
             _at_once if self.rules is None else self.when_committed,
         )
+        self._receipts = Receipts(lambda: self.document.contents, self.when_committed)
         self._held = HeldUpdates(limits.max_held_bytes)
         self._retries = Retries(
             self._held, self._standstill, partial(self._take_in, is_reply=False, was_held=True)
@@ -251,6 +253,7 @@ class Room(YRoom):
         self._held.drop(member)
         self._resync_asked.discard(member)
         self._answers.forget(member)
+        self._receipts.drop(member)
         self.presence.leave(member)
 
     @property
@@ -315,27 +318,41 @@ class Room(YRoom):
             self._admit(member)
             self._answers.ask(member, state)
 
-    def receive_update(self, member: Member, update: bytes, *, is_reply: bool) -> None:
+    def receive_update(
+        self, member: Member, update: bytes, *, is_reply: bool, receipt: Receipt | None = None
+    ) -> None:
         """Take in an edit, or a SyncStep2 (`is_reply`); if it may not be, the member is told to `fail`.
 
         The author hears of it again once it is committed; if something before it is missing, once that has come.
         What belongs to an earlier epoch is kept aside, and its author sent away once it has answered with all of it.
         """
         if not self._threshold.is_leaving(member):
-            self._take_in(member, update, is_reply=is_reply)
+            self._take_in(member, update, is_reply=is_reply, receipt=receipt)
 
-    def _take_in(self, member: Member, update: bytes, *, is_reply: bool, was_held: bool = False) -> None:
+    def _take_in(
+        self,
+        member: Member,
+        update: bytes,
+        *,
+        is_reply: bool,
+        was_held: bool = False,
+        receipt: Receipt | None = None,
+    ) -> None:
         if self._is_over:
             return
         if self._standstill.is_on:
-            again = partial(self._take_in, member, update, is_reply=is_reply, was_held=was_held)
+            again = partial(
+                self._take_in, member, update, is_reply=is_reply, was_held=was_held, receipt=receipt
+            )
             self._standstill.afterwards(again)
             return
         if not member.may_write:  # any more: it had to wait, or came before the change
             member.deny("you may not write here any more")
+            if receipt is not None:
+                receipt(False)
             return
         if self._holding.blocks(self.name, member.user_id):
-            self._set_aside(member, update, is_reply=is_reply)
+            self._set_aside(member, update, receipt, is_reply=is_reply)
             return
         job = partial(
             take_in,
@@ -350,13 +367,13 @@ class Room(YRoom):
             max_structs=self._limits.max_update_structs,
             law=self._law(member),
         )
-        conclude = partial(self._conclude, member, update, is_reply, was_held)
+        conclude = partial(self._conclude, member, update, is_reply, was_held, receipt)
         if len(update) > _LARGE_BYTES:
             self._work_in_thread(member, job, lambda future: conclude(future.result), size_bytes=len(update))
         else:
             conclude(job)
 
-    def _set_aside(self, member: Member, update: bytes, *, is_reply: bool) -> None:
+    def _set_aside(self, member: Member, update: bytes, receipt: Receipt | None, *, is_reply: bool) -> None:
         """Somebody else has locked the document: what of the update it lacks waits for the lock's end."""
         job = partial(
             judge,
@@ -369,14 +386,19 @@ class Room(YRoom):
             stale=self._stale_ids,
             max_structs=self._limits.max_update_structs,
         )
-        conclude = partial(self._hold_back, member, update, is_reply)
+        conclude = partial(self._hold_back, member, update, is_reply, receipt)
         if len(update) > _LARGE_BYTES:
             self._work_in_thread(member, job, lambda future: conclude(future.result), size_bytes=len(update))
         else:
             conclude(job)
 
     def _hold_back(
-        self, member: Member, update: bytes, is_reply: bool, result: Callable[[], Verdict]
+        self,
+        member: Member,
+        update: bytes,
+        is_reply: bool,
+        receipt: Receipt | None,
+        result: Callable[[], Verdict],
     ) -> None:
         try:
             verdict = result()
@@ -398,6 +420,9 @@ class Room(YRoom):
                 self._holding.keep(self, member, held, lacked)
             elif verdict.shape is not None and verdict.shape.structs:
                 self._echoes.acknowledge(member, verdict)
+            if receipt is not None:
+                self._expect(member, verdict, receipt, is_refused=False)
+                self._receipts.settle(member)
 
     def _work_in_thread(
         self,
@@ -441,7 +466,13 @@ class Room(YRoom):
             self._owner.emptied(self)
 
     def _conclude(
-        self, member: Member, update: bytes, is_reply: bool, was_held: bool, result: Callable[[], Intake]
+        self,
+        member: Member,
+        update: bytes,
+        is_reply: bool,
+        was_held: bool,
+        receipt: Receipt | None,
+        result: Callable[[], Intake],
     ) -> None:
         try:
             intake = result()
@@ -457,12 +488,21 @@ class Room(YRoom):
                 self._hold(member, intake.verdict.rest)
             known = self._unseen.answered(member) if is_reply else None
             effects_of = None if known is None else partial(self._effects_of_return, member.user_id, known)
+            if receipt is not None:
+                is_refused = intake.ruling is not None and bool(intake.ruling.refusals)
+                self._expect(member, intake.verdict, receipt, is_refused=is_refused)
             self._complete(member, intake, is_reply=is_reply, effects_of=effects_of)
             if self._held and intake.verdict.shape is not None:
                 self._retries.try_those_of(intake.verdict.shape.structs)
 
     def _effects_of_return(self, user_id: int, known: Known, update: bytes) -> Sequence[Effect]:
         return self._on_return(self.name, self.epoch, user_id, update, self._unseen.lacked(known))
+
+    def _expect(self, member: Member, verdict: Verdict, receipt: Receipt, *, is_refused: bool) -> None:
+        if is_refused or verdict.refused:
+            receipt(False)
+        elif member in self.members:
+            self._receipts.expect(member, verdict, receipt)
 
     def _law(self, member: Member) -> Law | None:
         if self.rules is None:
@@ -539,6 +579,7 @@ class Room(YRoom):
         if future.exception() is None:
             self._complete(author, future.result(), is_reply=is_reply, effects_of=effects_of)
             self._stale_ids -= self.document.contents.state.keys()
+            self._receipts.settle_all_of(author.user_id)
 
     def would_change(self, update: bytes) -> asyncio.Future[bool]:
         """Whether the update holds anything that the document has not.
@@ -598,6 +639,8 @@ class Room(YRoom):
                 self._echoes.acknowledge(member, verdict)
         elif verdict.shape is not None and verdict.shape.structs:
             self._echoes.acknowledge(member, verdict)  # known already, but the author may not know that it is
+        if self._receipts.waiting:
+            self._receipts.settle(member)
 
     def _follow(self, member: Member, intake: Intake, ruling: Ruling, *, is_reply: bool) -> None:
         """Store and pass on what the rules have left of an update, and what the server had to put right."""
