@@ -71,6 +71,7 @@ from server.settings import Settings, SettingsError
 from server.token_settings import token_verifier
 from server.transport.connection_manager import ConnectionManager
 from server.transport.doorway import Doorway
+from server.transport.hocuspocus_endpoint import HocuspocusEndpoint
 from server.transport.live_access import LiveAccess
 from server.transport.yjs_endpoint import YjsEndpoint
 from server.tree.desk import TreeDesk
@@ -114,7 +115,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with _serving(settings, verifier, gate, open_log, marker) as parts:
-            app.doorway = Doorway(origins, gate, {"/ws/": parts.serve_yjs, "/events": parts.serve_events})
+            app.doorway = Doorway(
+                origins,
+                gate,
+                {
+                    "/ws/": parts.serve_yjs,
+                    "/events": parts.serve_events,
+                    "/hocuspocus": parts.serve_hocuspocus,
+                },
+            )
             app.state.rooms = parts.rooms
             app.state.documents = parts.documents
             app.state.doorkeeper = parts.doorkeeper
@@ -162,6 +171,7 @@ class _Parts(NamedTuple):
 
     rooms: RoomManager
     serve_yjs: YjsEndpoint
+    serve_hocuspocus: HocuspocusEndpoint
     documents: Documents
     serve_events: EventsEndpoint
     doorkeeper: Doorkeeper
@@ -418,6 +428,17 @@ async def _serving(
             yield _Parts(
                 rooms,
                 YjsEndpoint(
+                    settings,
+                    doorkeeper,
+                    rooms,
+                    connections,
+                    commits,
+                    gate,
+                    counts,
+                    live_access,
+                    receiving,
+                ),
+                HocuspocusEndpoint(
                     settings,
                     doorkeeper,
                     rooms,

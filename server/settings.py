@@ -105,6 +105,12 @@ class Settings(BaseSettings):
 
     max_message_bytes: PositiveInt = Field(16 * MiB, description="largest WebSocket message")
     max_unauthenticated_bytes: PositiveInt = Field(64 * 1024, description="the same before authentication")
+    max_queued_bytes: PositiveInt = Field(
+        MiB, description="what a Hocuspocus client sends before its token was looked at"
+    )
+    authentication_seconds: PositiveSeconds = Field(
+        60, description="a Hocuspocus client that has shown no good token for so long is closed"
+    )
     max_awareness_bytes: PositiveInt = Field(64 * 1024, description="largest awareness message")
     max_held_bytes: PositiveInt = Field(
         64 * 1024, description="updates of one connection kept while earlier ones are missing"
@@ -132,7 +138,9 @@ class Settings(BaseSettings):
     max_chat_messages_per_minute_per_user: PositiveInt = Field(
         6_000, description="messages that a JSON client's user writes in chats"
     )
-    max_rooms_per_connection: PositiveInt = Field(500, description="rooms that a JSON client is in at once")
+    max_rooms_per_connection: PositiveInt = Field(
+        500, description="rooms that a JSON or Hocuspocus client is in at once"
+    )
     max_room_events: PositiveInt = Field(
         10_000, description="events of a room kept for JSON clients that come back"
     )

@@ -26,6 +26,10 @@ _429 = "HTTP 429 with Retry-After"
 LIMITS = (
     Limit("max_message_bytes", "bytes", "a WebSocket message; a document sent over HTTP", "1009; HTTP 413"),
     Limit("max_unauthenticated_bytes", "bytes", "a WebSocket message before authentication", "1009"),
+    Limit(
+        "max_queued_bytes", "bytes", "what a Hocuspocus client sends before its token was looked at", "1009"
+    ),
+    Limit("authentication_seconds", "seconds", "a Hocuspocus client without a token", "4408"),
     Limit("max_awareness_bytes", "bytes", "an awareness message", "1009"),
     Limit("max_json_bytes", "bytes", "the body of any other request", "HTTP 413"),
     Limit("max_header_bytes", "bytes", "a request line and its headers", "HTTP 431"),
@@ -43,7 +47,12 @@ LIMITS = (
         "a user's JSON clients, on one node",
         "error `rate_limited`",
     ),
-    Limit("max_rooms_per_connection", "rooms", "a JSON client", "error `rate_limited`"),
+    Limit(
+        "max_rooms_per_connection",
+        "rooms",
+        "a JSON or Hocuspocus client",
+        "error `rate_limited`; permission denied",
+    ),
     Limit(
         "max_room_events", "events", "what is kept of a room for JSON clients that come back", "the oldest go"
     ),

@@ -25,10 +25,12 @@ class CloseCode(IntEnum):
     INTERNAL_ERROR = 1011, "the server could not do its part: the store or the document failed"
     SERVICE_RESTART = 1012, "the server is restarting"
     TRY_AGAIN_LATER = 1013, "too much for now: a client that stayed behind, or a server that is full"
+    RESET_CONNECTION = 4205, "a frame that is not the Hocuspocus protocol"
     MALFORMED = 4400, "a message that is not valid Yjs sync, awareness or update"
     UNAUTHORIZED = 4401, "no token, or one that is not valid"
     FORBIDDEN = 4403, "not permitted: the role, or a client id that belongs to somebody else"
     NOT_FOUND = 4404, "no such room, or a name that is not a room's"
+    AUTHENTICATION_TIMEOUT = 4408, "no token came in time"
     HISTORY_CHANGED = 4409, "the document was restored or made anew since the client loaded it: load it again"
     TOKEN_EXPIRED = 4501, "the token ended while it was in use: come back with a fresh one"
 
