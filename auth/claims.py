@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,13 +18,14 @@ from pydantic import (
 )
 
 from auth.grants import Role
-from auth.principals import Agent, Principal
+from auth.principals import Agent, Budget, Principal
 from auth.refusals import InvalidToken
 
 MAX_NAME_CHARACTERS = 128
 MAX_PATTERNS = 256
 MAX_PATTERN_CHARACTERS = 600
 MAX_AVATAR_CHARACTERS = 1024
+_MAX_PART_CHARACTERS = 32
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999: what can be written as a date, and stored in milliseconds."""
 # PostgreSQL takes no NUL in a text, and no database half a surrogate pair, which JSON can spell.
@@ -83,12 +84,30 @@ _Moment = Annotated[FiniteFloat, Field(ge=-LAST_SECOND, le=LAST_SECOND)]
 _Grants = Annotated[dict[_Pattern, Annotated[Role, BeforeValidator(_role)]], Field(max_length=MAX_PATTERNS)]
 
 
+_Allowed = Annotated[int, Field(ge=0, le=2**53)]
+
+
+# A limit that is spelled wrong must not be no limit: what is unknown here is refused.
+class _BudgetClaim(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    bytes: _Allowed | None = None
+    edits: _Allowed | None = None
+    documents: _Allowed | None = None
+
+
 class _AgentClaim(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     name: Annotated[_ShownName, Field(min_length=1)]
-    run: _Id | None = None
+    run: _Id
     on_behalf_of: _Subject | None = None
+    budget: _BudgetClaim | None = None
+
+    def agent(self) -> Agent:
+        """The same, for the rest of the program."""
+        budget = None if self.budget is None else Budget(**self.budget.model_dump())
+        return Agent(self.name, self.run, self.on_behalf_of, budget)
 
 
 class Claims(BaseModel):
@@ -124,7 +143,7 @@ class Claims(BaseModel):
             token_id=self.jti,
             color=self.color,
             avatar=None if self.avatar is None else str(self.avatar),
-            agent=None if self.agent is None else Agent(**self.agent.model_dump()),
+            agent=None if self.agent is None else self.agent.agent(),
         )
 
 
@@ -135,4 +154,10 @@ def read_claims(claims: Mapping[str, Any]) -> Claims:
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         reason = fault["msg"].removeprefix("Value error, ")
-        raise InvalidToken(f"token refused: {fault['loc'][0]}: {reason}") from None
+        raise InvalidToken(f"token refused: {_named(fault['loc'])}: {reason}") from None
+
+
+def _named(place: Sequence[str | int]) -> str:
+    """The claim, and of an agent's the part of it: what is unknown there has the token's own words."""
+    parts = [str(part)[:_MAX_PART_CHARACTERS] for part in (place if place[0] == "agent" else place[:1])]
+    return _UNSTORABLE.sub("", _INVISIBLE.sub("", ".".join(parts)))

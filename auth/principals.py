@@ -7,12 +7,22 @@ from auth.grants import Role
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may write in all: in how many documents, how many edits of how many bytes; None: any number."""
+
+    bytes: int | None = None
+    edits: int | None = None
+    documents: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """A program that acts by itself: its name, which run of it, and the subject on whose behalf it runs."""
 
     name: str
-    run: str | None = None
+    run: str
     on_behalf_of: str | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)

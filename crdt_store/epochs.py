@@ -1,5 +1,6 @@
 """Epochs in SQL: a document that is replaced or deleted begins a new one, and what belongs to the old is known."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -46,7 +47,7 @@ def replace(connection: Connection, row: Row, renamed: Mapping[int, int | None])
     connection.execute(
         update(documents).where(documents.c.id == place.id).values(epoch=epoch, base_seq=place.last_seq)
     )
-    append(connection, [Row(row.document, row.author_id, row.client_ids, row.updates, epoch)])
+    append(connection, [dataclasses.replace(row, epoch=epoch)])
     return epoch
 
 

@@ -24,7 +24,8 @@ class TooManyHeldEdits(Exception):
 class HeldEdit:
     """An update, in its author's own bytes. `locked_at_ms`: since when the document was locked, if that is known.
 
-    `lacked`: an encoded state vector, from which clocks on its author lacked what was there; None: nothing.
+    `lacked`: an encoded state vector, from which clocks on its author lacked what was there; None: nothing. `run_id`:
+    of the agent that is its author, if it is one.
     """
 
     id: int
@@ -33,6 +34,7 @@ class HeldEdit:
     data: bytes
     locked_at_ms: int | None
     lacked: bytes | None
+    run_id: int | None = None
 
 
 class HeldBy(NamedTuple):
@@ -70,6 +72,7 @@ class HeldEdits:
         *,
         locked_at_ms: int | None = None,
         lacked: bytes | None = None,
+        run_id: int | None = None,
     ) -> int:
         """The id under which it is kept, durably; the same bytes are kept once. Raises TooManyHeldEdits."""
         row = {
@@ -80,6 +83,7 @@ class HeldEdits:
             "received_at_ms": now_ms,
             "locked_at_ms": locked_at_ms,
             "lacked": lacked,
+            "run_id": run_id,
         }
         return await self._database.write(partial(self._keep, row=row))
 

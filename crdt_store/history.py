@@ -51,7 +51,7 @@ def pack(document: str, compaction: Compaction) -> list[dict[str, Any]]:
 
 def _record(document: str, epoch: int, seqs: tuple[int, int], packed: Sequence[StoredRow]) -> dict[str, Any]:
     rows = [stored.row for stored in packed]
-    author_id = rows[0].author_id if rows else None
+    author_id, run_id = (rows[0].author_id, rows[0].run_id) if rows else (None, None)
     client_ids = encode_client_ids(dict.fromkeys(client_id for row in rows for client_id in row.client_ids))
     updates = [update for row in rows for update in row.updates]
     payload = zlib.compress(encode_updates(updates))
@@ -62,23 +62,24 @@ def _record(document: str, epoch: int, seqs: tuple[int, int], packed: Sequence[S
         "first_seq": seqs[0],
         "last_seq": seqs[1],
         "author_id": author_id,
+        "run_id": run_id,
         "client_ids": client_ids,
         "payload": payload,
         "packed_seqs": packed_seqs,
         "first_received_at_ms": times[0],
         "last_received_at_ms": times[1],
         "checksum": history_checksum(
-            document, epoch, seqs, author_id, client_ids, payload, times, packed_seqs
+            document, epoch, seqs, author_id, client_ids, payload, times, packed_seqs, run_id
         ),
     }
 
 
 def _neighbours(rows: Sequence[StoredRow]) -> Iterator[list[StoredRow]]:
-    """Rows of one author that follow one another, within the size of one record."""
-    for _, run in groupby(rows, key=lambda stored: stored.row.author_id):
+    """Rows of one author and run that follow one another, within the size of one record."""
+    for _, neighbours in groupby(rows, key=lambda stored: (stored.row.author_id, stored.row.run_id)):
         packed: list[StoredRow] = []
         packed_bytes = 0
-        for stored in run:
+        for stored in neighbours:
             row_bytes = sum(len(update.data) for update in stored.row.updates)
             if packed and packed_bytes + row_bytes > _MAX_PACKED_BYTES:
                 yield packed
@@ -118,19 +119,19 @@ def _check_hole(document: str, first: int, last: int, gone: Gone) -> None:
 def checked_row(document: str, record: RowMapping) -> StoredRow | None:
     """The row that a record of the table holds; None if it has no update. Raises DocumentDamaged."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
-    packed_seqs = record["packed_seqs"]
+    run_id, epoch, packed_seqs = record["run_id"], record["epoch"], record["packed_seqs"]
     seqs = record["first_seq"], record["last_seq"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]
     try:
         checksum = history_checksum(
-            document, record["epoch"], seqs, author_id, client_ids, payload, times, packed_seqs
+            document, epoch, seqs, author_id, client_ids, payload, times, packed_seqs, run_id
         )
         if checksum != record["checksum"]:
             raise ValueError("the checksum does not match")
         updates = decode_updates(zlib.decompress(payload))
         if not updates:
             return None
-        row = Row(document, author_id, decode_client_ids(client_ids), updates, record["epoch"])
+        row = Row(document, author_id, decode_client_ids(client_ids), updates, epoch, run_id)
         seqs_of_updates = None if packed_seqs is None else decode_seqs(packed_seqs, seqs[0], len(updates))
     except (*DAMAGE, zlib.error) as error:
         raise DocumentDamaged(document, seqs[1], str(error)) from error

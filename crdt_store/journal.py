@@ -55,6 +55,7 @@ class Journal:
         client_ids: tuple[int, ...],
         received_at_ms: int,
         effects: Sequence[Effect] = (),
+        run_id: int | None = None,
     ) -> int:
         """Hand over an update, without waiting; it is stored when `committed` reaches the number returned.
 
@@ -66,8 +67,8 @@ class Journal:
                 f"{self.document!r}: an update before this one was not stored"
             ) from self.failure
         self._on_submitted(self, len(data))
-        if not self._rows or not self._rows[-1].accepts(author_id, len(data)):
-            self._rows.append(_GrowingRow(author_id))
+        if not self._rows or not self._rows[-1].accepts(author_id, run_id, len(data)):
+            self._rows.append(_GrowingRow(author_id, run_id))
         self._rows[-1].add(Update(data, received_at_ms), client_ids)
         if effects:
             self._rows[-1].effects.extend(effects)
@@ -112,20 +113,22 @@ class Journal:
 
 
 class _GrowingRow:
-    """A row that takes consecutive updates of one author."""
+    """A row that takes consecutive updates of one author, and of one run where that is an agent."""
 
-    __slots__ = ("author_id", "client_ids", "data_bytes", "effects", "updates")
+    __slots__ = ("author_id", "client_ids", "data_bytes", "effects", "run_id", "updates")
 
-    def __init__(self, author_id: int | None) -> None:
+    def __init__(self, author_id: int | None, run_id: int | None) -> None:
         self.author_id = author_id
+        self.run_id = run_id
         self.client_ids: dict[int, None] = {}  # an ordered set
         self.updates: list[Update] = []
         self.effects: list[Effect] = []
         self.data_bytes = 0
 
-    def accepts(self, author_id: int | None, data_bytes: int) -> bool:
+    def accepts(self, author_id: int | None, run_id: int | None, data_bytes: int) -> bool:
         return (
             author_id == self.author_id
+            and run_id == self.run_id
             and len(self.updates) < MAX_ROW_UPDATES
             and self.data_bytes + data_bytes <= MAX_ROW_BYTES
         )
@@ -137,4 +140,5 @@ class _GrowingRow:
             self.client_ids[client_id] = None
 
     def finish(self, document: str, epoch: int) -> Row:
-        return Row(document, self.author_id, tuple(self.client_ids), tuple(self.updates), epoch)
+        client_ids, updates = tuple(self.client_ids), tuple(self.updates)
+        return Row(document, self.author_id, client_ids, updates, epoch, self.run_id)

@@ -1,7 +1,7 @@
 """A chat's message, as it comes and as it is kept."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ _MAX_SEQ = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message to be stored, the sender's one under this `uuid`; `mentions` are ids of users.
+    """A message to be stored, the sender's one under this `uuid`; `mentions` are ids of users. `agent`: what
+    people see of the program that wrote it, if it was one.
 
     Of what no database can keep, a NUL or half a surrogate pair, a replacement character is kept. Raises ValueError.
     """
@@ -27,6 +28,7 @@ class NewMessage:
     sent_at: str
     reply_to: str | None = None
     mentions: tuple[int, ...] = ()
+    agent: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.uuid) > MAX_UUID_CHARACTERS:
@@ -52,6 +54,7 @@ class StoredMessage:
     edited_at_ms: int | None
     deleted: bool
     mentions: tuple[int, ...]
+    agent: Mapping[str, str] | None = None
     is_duplicate: bool = False
 
 
@@ -60,8 +63,8 @@ COLUMNS = [column for column in messages.c]  # noqa: C416 - a list of columns, n
 
 def stored_message(record: Sequence[Any]) -> StoredMessage:
     """From a row of COLUMNS."""
-    *columns, deleted, mentions = record
-    values: list[Any] = [*columns, bool(deleted), tuple(json.loads(mentions))]
+    *columns, deleted, mentions, agent = record
+    values: list[Any] = [*columns, bool(deleted), tuple(json.loads(mentions)), agent and json.loads(agent)]
     return StoredMessage(*values)
 
 
@@ -93,6 +96,11 @@ def storable(text: str) -> str:
     """The text without what cannot be kept: PostgreSQL has no NUL, UTF-8 no half of a surrogate pair."""
     units = text.replace("\0", _REPLACEMENT).encode("utf-16-le", "surrogatepass")
     return units.decode("utf-16-le", "replace")
+
+
+def storable_agent(agent: Mapping[str, str] | None) -> str | None:
+    """As the column has it."""
+    return None if agent is None else json.dumps(agent, ensure_ascii=False, separators=(",", ":"))
 
 
 def storable_mentions(mentions: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ Who writes in a chat locks its head first, and makes it on first use: so seqs ha
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
@@ -16,6 +16,7 @@ from crdt_store.message_rows import (
     StoredMessage,
     read_message,
     storable,
+    storable_agent,
     storable_mentions,
     stored_message,
 )
@@ -83,12 +84,13 @@ def edit_message(
     body: str | None,
     mentions: Sequence[int],
     now_ms: int,
+    agent: Mapping[str, str] | None = None,
 ) -> StoredMessage | None:
     """The message as it is now; None, and nothing done, if there is none of this sender or it is deleted.
 
-    No `body`: that stays as it is.
+    No `body`: that stays as it is. What an agent has edited is the agent's.
     """
-    return _change(connection, chat_id, sender_id, uuid, body, mentions, now_ms, deleted=False)
+    return _change(connection, chat_id, sender_id, uuid, body, mentions, now_ms, agent, deleted=False)
 
 
 def delete_message(
@@ -106,6 +108,7 @@ def _change(
     body: str | None,
     mentions: Sequence[int],
     now_ms: int,
+    agent: Mapping[str, str] | None = None,
     *,
     deleted: bool,
 ) -> StoredMessage | None:
@@ -114,7 +117,14 @@ def _change(
     if found is None or found.deleted:
         return None
     said = found.body if body is None else storable(body)
-    changed = replace(found, body=said, mentions=tuple(mentions), edited_at_ms=now_ms, deleted=deleted)
+    changed = replace(
+        found,
+        body=said,
+        mentions=tuple(mentions),
+        edited_at_ms=now_ms,
+        deleted=deleted,
+        agent=agent or found.agent,
+    )
     connection.execute(
         update(messages)
         .where(messages.c.id == found.id)
@@ -123,6 +133,7 @@ def _change(
             mentions=storable_mentions(changed.mentions),
             edited_at_ms=now_ms,
             deleted=deleted,
+            agent=storable_agent(changed.agent),
         )
     )
     message_search.forget(connection, found.id)
@@ -168,6 +179,7 @@ def _insert(
             "edited_at_ms": None,
             "deleted": False,
             "mentions": storable_mentions(message.mentions),
+            "agent": storable_agent(message.agent),
         }
         for seq, message in enumerate(new, last_seq + 1)
     ]

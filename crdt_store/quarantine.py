@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -11,7 +12,7 @@ from crdt_store.places import Place, find, in_chunks, lock_one
 from crdt_store.row_codec import DAMAGE, decode_updates
 from crdt_store.tables import documents, history, quarantine, updates
 from crdt_store.texts import storable_error
-from crdt_store.update_log import WHOLE_ROW, Quarantined, Row, StoredRow, Update
+from crdt_store.update_log import WHOLE_ROW, Quarantined, StoredRow, Update
 
 Gone = Mapping[int, Collection[int]]
 """seq -> the positions in its row that are no longer read."""
@@ -51,9 +52,7 @@ def without_quarantined(stored: StoredRow, gone: Gone) -> StoredRow | None:
         return None
     kept = tuple(row.updates[index] for index in positions)
     seqs = None if stored.packed_seqs is None else tuple(stored.packed_seqs[index] for index in positions)
-    return StoredRow(
-        stored.seq, Row(row.document, row.author_id, row.client_ids, kept, row.epoch), positions, seqs
-    )
+    return StoredRow(stored.seq, replace(row, updates=kept), positions, seqs)
 
 
 def put_aside(

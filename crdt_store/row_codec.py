@@ -16,6 +16,7 @@ _CHECKSUM_BYTES = 8
 _ROW_HEADER = struct.Struct(">qqqqII")
 _HISTORY_HEADER = struct.Struct(">qqqqqqII")
 _SNAPSHOT_HEADER = struct.Struct(">qqII")
+_RUN = struct.Struct(">q")
 _NOBODY = -1  # user ids are positive
 _MAX_SHIFT = 63  # without a limit, decoding damaged bytes would take time quadratic in their number
 
@@ -100,6 +101,7 @@ def row_checksum(
     payload: bytes,
     first_received_at_ms: int,
     last_received_at_ms: int,
+    run_id: int | None = None,
 ) -> bytes:
     """8 bytes over the row and its place, so that a row that was moved or swapped does not match either."""
     name = document.encode()
@@ -107,7 +109,7 @@ def row_checksum(
     header = _ROW_HEADER.pack(
         seq, author, first_received_at_ms, last_received_at_ms, len(name), len(client_ids)
     )
-    return _digest(header, name, client_ids, payload)
+    return _digest(header, name, client_ids, payload, _run(run_id))
 
 
 def history_checksum(
@@ -119,12 +121,13 @@ def history_checksum(
     payload: bytes,
     times: tuple[int, int],
     packed_seqs: bytes | None = None,
+    run_id: int | None = None,
 ) -> bytes:
     """The same for a row of the history; `seqs`, `times`: of its first and its last update."""
     name = document.encode()
     author = _NOBODY if author_id is None else author_id
     header = _HISTORY_HEADER.pack(epoch, *seqs, author, *times, len(name), len(client_ids))
-    return _digest(header, name, client_ids, payload, packed_seqs or b"")
+    return _digest(header, name, client_ids, payload, packed_seqs or b"", _run(run_id))
 
 
 def snapshot_checksum(document: str, seq: int, data: bytes, summary: bytes, created_at_ms: int) -> bytes:
@@ -150,6 +153,11 @@ def decode_parts(packed: bytes) -> tuple[bytes, ...]:
         part, position = _read_bytes(packed, position)
         parts.append(part)
     return tuple(parts)
+
+
+def _run(run_id: int | None) -> bytes:
+    """What an agent's row has beyond others: those of people stay as they were before there were runs."""
+    return b"" if run_id is None else _RUN.pack(run_id)
 
 
 def _digest(*parts: bytes) -> bytes:

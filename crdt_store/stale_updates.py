@@ -26,6 +26,7 @@ class StaleUpdate:
     author_id: int | None
     received_at_ms: int
     size_bytes: int
+    run_id: int | None = None
 
 
 class StaleUpdates:
@@ -38,7 +39,14 @@ class StaleUpdates:
         self._database = database
         self._max_bytes = max_bytes
 
-    async def add(self, document: str, author_id: int | None, data: bytes, received_at_ms: int) -> bool:
+    async def add(
+        self,
+        document: str,
+        author_id: int | None,
+        data: bytes,
+        received_at_ms: int,
+        run_id: int | None = None,
+    ) -> bool:
         """Keep an update; the same bytes are kept once. False if there never was such a document.
 
         Raises LogUnavailable, TooManyStaleUpdates.
@@ -50,6 +58,7 @@ class StaleUpdates:
                 author_id=author_id,
                 data=data,
                 received_at_ms=received_at_ms,
+                run_id=run_id,
                 max_bytes=self._max_bytes,
             )
         )
@@ -72,6 +81,7 @@ _COLUMNS = (
     stale_updates.c.author_id,
     stale_updates.c.received_at_ms,
     func.length(stale_updates.c.data),
+    stale_updates.c.run_id,
 )
 
 
@@ -81,6 +91,7 @@ def _add(
     author_id: int | None,
     data: bytes,
     received_at_ms: int,
+    run_id: int | None,
     max_bytes: int,
 ) -> bool:
     place = lock_one(connection, document, deleted=True)
@@ -108,6 +119,7 @@ def _add(
             "data": data,
             "digest": digest,
             "received_at_ms": received_at_ms,
+            "run_id": run_id,
         },
     )
     return True

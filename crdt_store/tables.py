@@ -131,6 +131,7 @@ updates = Table(
     Column("first_received_at_ms", BigInteger, nullable=False),
     Column("last_received_at_ms", BigInteger, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
+    Column("run_id", _BigId),  # of an agent
     UniqueConstraint("document_id", "seq"),
     sqlite_autoincrement=True,
 )
@@ -149,7 +150,7 @@ snapshots = Table(
     sqlite_autoincrement=True,
 )
 
-# Where compaction moves rows to: neighbours of one author packed into one, its payload compressed.
+# Where compaction moves rows to: neighbours of one author and run packed into one, its payload compressed.
 history = Table(
     "history",
     metadata,
@@ -165,6 +166,7 @@ history = Table(
     Column("last_received_at_ms", BigInteger, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
     Column("packed_seqs", LargeBinary),  # of rows that were packed: which seq each update had
+    Column("run_id", _BigId),
     UniqueConstraint("document_id", "last_seq"),
     sqlite_autoincrement=True,
 )
@@ -206,6 +208,7 @@ stale_updates = Table(
     Column("data", LargeBinary, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
+    Column("run_id", _BigId),
     UniqueConstraint("document_id", "digest"),
     sqlite_autoincrement=True,
 )
@@ -297,6 +300,7 @@ messages = Table(
     Column("edited_at_ms", BigInteger),
     Column("deleted", Boolean, nullable=False, server_default=false()),
     Column("mentions", String, nullable=False),  # ids of users, in JSON
+    Column("agent", String),  # in JSON: which one wrote it, and in which run
     UniqueConstraint("chat_id", "seq"),
     UniqueConstraint("chat_id", "sender_id", "uuid"),
     Index(None, "chat_id", "sender_id", "seq"),
@@ -528,6 +532,7 @@ held_edits = Table(
     Column(
         "lacked", LargeBinary
     ),  # a state vector: from where on its author lacked what was there, if it came back
+    Column("run_id", _BigId),
     Index(None, "document", "id"),
     Index(None, "author_id"),
     sqlite_autoincrement=True,
@@ -595,4 +600,33 @@ document_versions = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("document", "epoch", "name"),
     sqlite_autoincrement=True,
+)
+
+# Runs of agents: each is its user's, under the id that the tokens have for it.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("user_id", ForeignKey(users.c.id), nullable=False),
+    Column("run", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("on_behalf_of", String),
+    Column("started_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("user_id", "run"),
+    sqlite_autoincrement=True,
+)
+
+# What each run has written in each document; `state`: what people have decided of that.
+run_documents = Table(
+    "run_documents",
+    metadata,
+    Column("run_id", ForeignKey(runs.c.id), primary_key=True),
+    Column("document_id", ForeignKey(documents.c.id), primary_key=True, index=True),
+    Column("edits", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("first_at_ms", BigInteger, nullable=False),
+    Column("last_at_ms", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("decided_by", ForeignKey(users.c.id)),
+    Column("decided_at_ms", BigInteger),
 )

@@ -19,6 +19,7 @@ from crdt_store.row_codec import (
     encode_updates,
     row_checksum,
 )
+from crdt_store.run_edits import count_edits
 from crdt_store.tables import documents, updates
 from crdt_store.update_log import DocumentDamaged, Row, StoredRow, WrongEpoch
 
@@ -92,6 +93,7 @@ def append(
         records.append(_record(row, place.id, seq))
     _INSERT.run(connection, records)
     _ADVANCE.run(connection, [{"document": places[name].id, "reached": seq} for name, seq in reached.items()])
+    count_edits(connection, [(places[row.document].id, row) for row in rows if row.run_id is not None])
     for effect in effects:
         effect.store(connection)
 
@@ -169,7 +171,10 @@ def _record(row: Row, document_id: int, seq: int) -> dict[str, Any]:
         "payload": payload,
         "first_received_at_ms": first,
         "last_received_at_ms": last,
-        "checksum": row_checksum(row.document, seq, row.author_id, client_ids, payload, first, last),
+        "run_id": row.run_id,
+        "checksum": row_checksum(
+            row.document, seq, row.author_id, client_ids, payload, first, last, row.run_id
+        ),
     }
 
 
@@ -188,16 +193,15 @@ def checked_row(document: str, epoch: int, record: RowMapping) -> StoredRow:
     """The row that a record of the table holds. Raises DocumentDamaged."""
     author_id, client_ids, payload = record["author_id"], record["client_ids"], record["payload"]
     times = record["first_received_at_ms"], record["last_received_at_ms"]
+    seq, run_id = record["seq"], record["run_id"]
     try:
-        if (
-            row_checksum(document, record["seq"], author_id, client_ids, payload, *times)
-            != record["checksum"]
-        ):
+        checksum = row_checksum(document, seq, author_id, client_ids, payload, *times, run_id)
+        if checksum != record["checksum"]:
             raise ValueError("the checksum does not match")
-        row = Row(document, author_id, decode_client_ids(client_ids), decode_updates(payload), epoch)
+        row = Row(document, author_id, decode_client_ids(client_ids), decode_updates(payload), epoch, run_id)
     except DAMAGE as error:
-        raise DocumentDamaged(document, record["seq"], str(error)) from error
-    return StoredRow(record["seq"], row)
+        raise DocumentDamaged(document, seq, str(error)) from error
+    return StoredRow(seq, row)
 
 
 def _end_of_prefix(prefix: str) -> str | None:

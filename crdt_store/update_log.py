@@ -55,8 +55,8 @@ class Update(NamedTuple):
 class Row:
     """What one author did to one document within one flush: the unit that is stored and checksummed.
 
-    `author_id` is an id of the users table, `epoch` the one that the author's document had. Client ids have 53 bits,
-    times 64. Raises ValueError.
+    `author_id` is an id of the users table, `run_id` one of the runs table if the author is an agent; `epoch` the one
+    that the author's document had. Client ids have 53 bits, times 64. Raises ValueError.
     """
 
     document: str
@@ -64,6 +64,7 @@ class Row:
     client_ids: tuple[int, ...]
     updates: tuple[Update, ...]
     epoch: int = 1
+    run_id: int | None = None
 
     def __post_init__(self) -> None:
         if not self.updates:
@@ -78,8 +79,8 @@ class Row:
 class StoredRow:
     """A `Row` and its place: `seq` grows in commit order within its document, over all its epochs.
 
-    Compaction packs neighbours of one author into one row, which has the last one's seq. `positions`: which of
-    the updates that were written the row still has, if some are in quarantine; None: all. `packed_seqs`: of a row
+    Compaction packs neighbours of one author and run into one row, which has the last one's seq. `positions`: which
+    of the updates that were written the row still has, if some are in quarantine; None: all. `packed_seqs`: of a row
     that was packed, the seq under which each of its updates was stored.
     """
 

@@ -48,6 +48,11 @@ class ErrorCode(StrEnum):
     LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
     LOCKED = "locked", 409, "somebody has locked it, or what is above or below it: the details say who"
     PATH_TAKEN = "path_taken", 409, "there is a file or folder of that path already, whatever its case"
+    BUDGET_EXCEEDED = (
+        "budget_exceeded",
+        403,
+        "an agent's run has used up what its token lets it write: details.limit",
+    )
     VERSION_UNKNOWN = (
         "version_unknown",
         412,
@@ -144,7 +149,8 @@ def _answer_as(code: ErrorCode, *, is_internal: bool) -> _Handler:
     async def answer(request: Request, error: Exception) -> Response:
         if is_internal:
             logger.warning("%s: %s", type(error).__name__, error)
-        return error_response(code, code.meaning if is_internal else str(error) or code.meaning)
+        reason = code.meaning if is_internal else str(error) or code.meaning
+        return error_response(code, reason, details=getattr(error, "details", None))
 
     return answer
 

@@ -266,6 +266,7 @@ async def _serving(
         hub,
         is_heard=hub.is_heard,
         project_of=partial(_project_of, doorkeeper),
+        run_of=doorkeeper.stores.runs.find,
         now_ms=now_ms,
         path_of=trees.path_of,
     )

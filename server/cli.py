@@ -12,7 +12,7 @@ import typer
 import uvicorn
 
 from auth.grants import Role
-from auth.principals import Agent
+from auth.principals import Agent, Budget
 from auth.verifying import InvalidToken
 from crdt_store.migrations import UnknownSchema
 from crdt_store.update_log import LogUnavailable
@@ -102,8 +102,11 @@ def token(
     agent: Annotated[
         str | None, typer.Option(help="The token is for this program, which acts alone.")
     ] = None,
-    agent_run: Annotated[str | None, typer.Option(help="Which run of the agent.")] = None,
+    run: Annotated[str | None, typer.Option(help="Which run of the agent.")] = None,
     on_behalf_of: Annotated[str | None, typer.Option(help="The `sub` for whom the agent runs.")] = None,
+    budget_bytes: Annotated[int | None, typer.Option(help="How much the run may write.")] = None,
+    budget_edits: Annotated[int | None, typer.Option(help="How many edits it may make.")] = None,
+    budget_documents: Annotated[int | None, typer.Option(help="In how many documents.")] = None,
     ttl: Annotated[int, typer.Option(help="Seconds until it expires.", min=1)] = _DEFAULT_TTL_SECONDS,
     kid: Annotated[
         str | None, typer.Option(help="Which of COSTUDIO_JWT_SECRETS signs; else the first.")
@@ -121,7 +124,7 @@ def token(
             name=name,
             color=color,
             avatar=avatar,
-            agent=_agent(agent, agent_run, on_behalf_of),
+            agent=_agent(agent, run, on_behalf_of, Budget(budget_bytes, budget_edits, budget_documents)),
         )
         # What no server would let in is not handed out.
         anyio.run(partial(token_verifier(settings).verify, minted, now_seconds=now_seconds))
@@ -149,10 +152,16 @@ def _grants(
     return grants
 
 
-def _agent(name: str | None, run: str | None, on_behalf_of: str | None) -> Agent | None:
-    if name is None and (run or on_behalf_of):
-        raise ValueError("--agent-run and --on-behalf-of need --agent")
-    return None if name is None else Agent(name, run, on_behalf_of)
+def _agent(name: str | None, run: str | None, on_behalf_of: str | None, budget: Budget) -> Agent | None:
+    """Raises ValueError."""
+    has_budget = budget != Budget()
+    if name is None:
+        if run or on_behalf_of or has_budget:
+            raise ValueError("--run, --on-behalf-of and --budget-… need --agent")
+        return None
+    if run is None:
+        raise ValueError("--agent needs --run: which run of it")
+    return Agent(name, run, on_behalf_of, budget if has_budget else None)
 
 
 app.command()(chat)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from auth.grants import Role
 from auth.keys import Key, KeySet, secret_key
-from auth.principals import Agent, Principal
+from auth.principals import Agent, Budget, Principal
 from auth.verifying import TokenVerifier
 from server.cli import app
 from server.settings import Settings
@@ -58,10 +58,10 @@ def test_a_token_is_printed_and_nothing_else(tmp_path: Path) -> None:
 
 def test_everything_that_a_token_can_say_is_an_option(tmp_path: Path) -> None:
     said = ["--name", "Bob", "--color", "#abc", "--avatar", "https://a.example/b.png", "--ttl", "60"]
-    agent = ["--agent", "fixer", "--agent-run", "7", "--on-behalf-of", "alice"]
+    agent = ["--agent", "fixer", "--run", "7", "--on-behalf-of", "alice", "--budget-edits", "9"]
     bob = principal(token("bob", *said, *agent, cwd=tmp_path).stdout, secret_key(SECRET))
     assert (bob.name, bob.color, bob.avatar) == ("Bob", "#abc", "https://a.example/b.png")
-    assert bob.agent == Agent("fixer", "7", "alice")
+    assert bob.agent == Agent("fixer", "7", "alice", Budget(edits=9))
     assert bob.expires_at_seconds - bob.issued_at_seconds == pytest.approx(60)
     assert list(tmp_path.iterdir()) == []
 
@@ -98,7 +98,9 @@ def test_the_first_secret_signs_or_the_one_that_is_named(
         (["x", "--grant", "chat:1"], "ROOM=ROLE"),
         (["x", "--grant", "chat:1=god"], "no role 'god'"),
         (["x", "--no-grants", "--role", "viewer"], "--no-grants"),
-        (["x", "--agent-run", "7"], "--agent"),
+        (["x", "--run", "7"], "--agent"),
+        (["x", "--agent", "fixer"], "--run"),
+        (["x", "--agent", "fixer", "--run", "7", "--budget-bytes", "-1"], "agent.budget.bytes"),
         (["x", "--color", "red"], "color"),
         (["x", "--avatar", "http://a.example"], "avatar"),
         (["x" * 129], "sub"),

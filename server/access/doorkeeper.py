@@ -15,6 +15,7 @@ from server.access.identity import Identity
 from server.access.revoked import RevokedTokens
 from server.access.rights import Rights
 from server.access.roles import Place, RolePolicy
+from server.access.runs import KnownRuns
 from server.access.stores import Stores
 from server.access.ticket_claims import BadTicketClaims, read_claims, write_claims
 from server.access.user_ids import UserIds
@@ -55,6 +56,7 @@ class Doorkeeper:
         self._grants_are_authority = settings.grants_are_authority
         self._rights = Rights(stores.projects, stores.memberships, policy)
         self._revoked = RevokedTokens()
+        self._runs = KnownRuns(stores.runs, now_seconds)
         self._on_change: list[OnChange] = []
 
     async def load(self) -> None:
@@ -74,7 +76,7 @@ class Doorkeeper:
         identity = Identity(user_id, principal)
         if self.is_revoked(identity):
             raise InvalidToken("token refused: it has been revoked")
-        return identity
+        return await self._with_run(identity)
 
     async def issue_ticket(self, identity: Identity, room: RoomName) -> tuple[str, float]:
         """A ticket that lets its bearer into `room` once, and for how many seconds it does. Raises LogUnavailable."""
@@ -107,7 +109,13 @@ class Doorkeeper:
             raise InvalidToken("ticket refused: the token behind it has expired")
         if self.is_revoked(identity):
             raise InvalidToken("ticket refused: the token behind it has been revoked")
-        return identity
+        return await self._with_run(identity)
+
+    async def _with_run(self, identity: Identity) -> Identity:
+        agent = identity.principal.agent
+        return (
+            identity if agent is None else identity._replace(run=await self._runs.of(identity.user_id, agent))
+        )
 
     def is_revoked(self, identity: Identity) -> bool:
         """Whether the token behind it is refused by now, in memory."""

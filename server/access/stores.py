@@ -6,6 +6,7 @@ from crdt_store.engine import Database
 from crdt_store.memberships import Memberships
 from crdt_store.projects import Projects
 from crdt_store.revocations import Revocations
+from crdt_store.runs import Runs
 from crdt_store.tickets import Tickets
 from crdt_store.users import UserDirectory
 
@@ -18,6 +19,7 @@ class Stores(NamedTuple):
     memberships: Memberships
     tickets: Tickets
     revocations: Revocations
+    runs: Runs
 
     @classmethod
     def on(cls, database: Database) -> Self:
@@ -28,4 +30,5 @@ class Stores(NamedTuple):
             Memberships(database),
             Tickets(database),
             Revocations(database),
+            Runs(database),
         )

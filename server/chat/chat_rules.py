@@ -8,9 +8,10 @@ from server.chat.judging import judge_thread
 from server.chat.thread import Thread
 from server.protocol.structs import Id
 from server.rooms.rules import Ruling
+from server.rooms.runs import Run
 
-Record = Callable[[tuple[News, ...]], Effect]
-"""What stores the news of an update together with it."""
+Record = Callable[[tuple[News, ...], Run | None], Effect]
+"""What stores the news of an update, by this run of an agent, together with it."""
 
 
 class ChatRules:
@@ -24,12 +25,20 @@ class ChatRules:
         """The document holds this."""
         self.thread.take_in(update)
 
-    def judge(self, update: bytes, user_id: int, owner_of: Callable[[int], int | None], *, at: Id) -> Ruling:
+    def judge(
+        self,
+        update: bytes,
+        user_id: int,
+        owner_of: Callable[[int], int | None],
+        *,
+        at: Id,
+        run: Run | None = None,
+    ) -> Ruling:
         """Of a resend nobody is told: all that it wanted is there."""
         judgement = judge_thread(update, self.thread, user_id, owner_of, at=at)
         return Ruling(
             judgement.accepted,
             judgement.correction,
             [refusal.text for refusal in judgement.refusals if refusal.kind is not Kind.DUPLICATE],
-            [self.record(judgement.news)] if judgement.news else (),
+            [self.record(judgement.news, run)] if judgement.news else (),
         )

@@ -25,6 +25,7 @@ from server.rooms.names import RoomKind, RoomName, chat_name
 from server.rooms.room import Room
 from server.rooms.room_manager import RoomManager
 from server.rooms.rules import DocumentRules, Written
+from server.rooms.runs import Run
 
 Start = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -74,8 +75,8 @@ class Chats:
         """As `rooms.room_manager.OnStale`."""
         return await self.carrying.take_over(room, member, update)
 
-    def recording(self, name: RoomName, news: tuple[News, ...]) -> Recording:
-        """What stores these news of a thread."""
+    def recording(self, name: RoomName, news: tuple[News, ...], run: Run | None = None) -> Recording:
+        """What stores these news of a thread, by this run of an agent."""
         return Recording(
             chat_name(name.id).canonical,
             name.id,
@@ -83,6 +84,7 @@ class Chats:
             self._now_ms(),
             self._max_events,
             partial(self._stored, name),
+            None if run is None else run.shown,
         )
 
     # After the commit

@@ -32,7 +32,10 @@ class Told(NamedTuple):
 
 @dataclass(eq=False)
 class Recording:
-    """An `Effect`: stores the news of one update in its transaction, and says afterwards what was stored."""
+    """An `Effect`: stores the news of one update in its transaction, and says afterwards what was stored.
+
+    `agent`: what people see of the program that has brought them, if it was one.
+    """
 
     room: str
     chat_id: int
@@ -40,6 +43,7 @@ class Recording:
     now_ms: int
     max_events: int
     on_stored: Callable[["Recording", list[Told]], None]
+    agent: Mapping[str, str] | None = None
 
     def store(self, connection: Connection) -> None:
         """News come in order; neighbours that are new messages are stored together."""
@@ -74,7 +78,7 @@ class Recording:
 
     def _store_change(self, connection: Connection, news: Edited | Tombstoned | Reacted) -> None:
         if isinstance(news, Reacted):
-            self._tell(connection, news, None, told_reaction(news), sender_id=news.user_id)
+            self._tell(connection, news, None, told_reaction(news, self.agent), sender_id=news.user_id)
             return
         message, stored = news.message, None
         key = connection, self.chat_id, message.sender_id, message.message_id
@@ -83,7 +87,7 @@ class Recording:
         elif {"body", "mentions"} & set(news.fields):
             mentions = self._people.mentioned(message.body, message.mentions)
             body = message.body if "body" in news.fields else None  # an old part may not have heard of edits
-            stored = edit_message(*key, body, mentions, self.now_ms)
+            stored = edit_message(*key, body, mentions, self.now_ms, self.agent)
         if stored is not None:
             action = "delete" if isinstance(news, Tombstoned) else "edit"
             self._tell(connection, news, stored, told_message(stored, action))
@@ -113,6 +117,7 @@ class Recording:
             message.sent_at or "",
             message.reply_to,
             self._people.mentioned(message.body, message.mentions),
+            self.agent,
         )
 
     def _notify(self, connection: Connection) -> None:

@@ -12,7 +12,10 @@ _MAX_SEQ = 2**53 - 1  # what JavaScript can count to
 
 
 class MessageModel(BaseModel):
-    """`id` is the sender's own, `seq` the place in the chat. Of a deleted message the body is empty."""
+    """`id` is the sender's own, `seq` the place in the chat. Of a deleted message the body is empty.
+
+    `agent`: name and run of the program that wrote it, if it was one.
+    """
 
     chat_id: int
     id: str
@@ -25,6 +28,7 @@ class MessageModel(BaseModel):
     server_time: str
     edited_at: str | None
     deleted: bool
+    agent: dict[str, str] | None = None
 
     @classmethod
     def of(cls, message: StoredMessage) -> Self:
@@ -40,6 +44,7 @@ class MessageModel(BaseModel):
             server_time=iso(message.server_time_ms),
             edited_at=None if message.edited_at_ms is None else iso(message.edited_at_ms),
             deleted=message.deleted,
+            agent=None if message.agent is None else dict(message.agent),
         )
 
 

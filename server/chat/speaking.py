@@ -24,6 +24,7 @@ from server.rooms.names import RoomKind, RoomName, chat_name
 from server.rooms.room import Room
 from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
 from server.rooms.rules import Written
+from server.rooms.runs import Author, BudgetExceeded
 
 _COMMIT_SECONDS = 30.0
 """A store that takes longer to say whether it has a message is as good as gone."""
@@ -53,46 +54,53 @@ class Speaking:
         room = self._chats.rooms.rooms.get(name.canonical)
         if not isinstance(room, Room) or not isinstance(room.rules, ChatRules):
             raise EventError(EventErrorCode.UNAVAILABLE)
-        user_id = speaker.identity.user_id
-        self._gate.check_message(user_id)
-        if not _is_at_hand(room.rules, user_id, event):
-            return self._say_elsewhere(room, user_id, event)
-        return self._say(room, user_id, event)
+        author = speaker.identity.author
+        self._gate.check_message(author.user_id)
+        if not _is_at_hand(room.rules, author.user_id, event):
+            return self._say_elsewhere(room, author, event)
+        return self._say(room, author, event)
 
-    def _say(self, room: Room, user_id: int, event: MessageEvent) -> Awaitable[Answer]:
+    def _say(self, room: Room, author: Author, event: MessageEvent) -> Awaitable[Answer]:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         give_up = partial(_settle, answer, LogUnavailable(f"{room.name} was closed: send the message again"))
         room.on_end(give_up)
         answer.add_done_callback(lambda _: room.on_end_no_more(give_up))
-        room.write(partial(self._build, room, user_id, event, answer), author_id=user_id)
+        room.write(
+            partial(self._build, room, author, event, answer), author_id=author.user_id, run=author.run
+        )
         return _committed(room, answer)
 
-    async def _say_elsewhere(self, room: Room, user_id: int, event: MessageEvent) -> Answer:
+    async def _say_elsewhere(self, room: Room, author: Author, event: MessageEvent) -> Answer:
         """The message may be in an earlier segment of the thread."""
-        sender_id = event.author_id if event.action in ("react", "unreact") else user_id
+        sender_id = event.author_id if event.action in ("react", "unreact") else author.user_id
         home = await self._chats.carrying.home_of(room.name.id, event.id, sender_id)
         if home is None or home == room.name:
-            return await self._say(room, user_id, event)
+            return await self._say(room, author, event)
         try:
             async with self._chats.rooms.visit(home, may_create=False) as segment:
-                return await self._say(segment, user_id, event)
+                return await self._say(segment, author, event)
         except (NoSuchRoom, RoomUnavailable) as error:
             raise EventError(EventErrorCode.UNAVAILABLE) from error
 
     def _build(
-        self, room: Room, user_id: int, event: MessageEvent, answer: asyncio.Future[Answer], at: Id
+        self, room: Room, author: Author, event: MessageEvent, answer: asyncio.Future[Answer], at: Id
     ) -> Written | None:
         """Compose it for the thread as it is now; what it cannot be is the answer."""
         assert isinstance(room.rules, ChatRules)
         try:
-            update, news = _compose(self._now_ms(), room.rules, user_id, event, at)
+            update, news = _compose(self._now_ms(), room.rules, author.user_id, event, at)
+            if update is not None and author.run is not None:
+                author.run.check(room.name.canonical, len(update))
         except EventError as error:
             _settle(answer, error)
             return None
-        if update is None:  # there is nothing to change: it was said before
-            room.when_committed(partial(self._again, chat_name(room.name.id), user_id, event, answer))
+        except BudgetExceeded as exceeded:
+            _settle(answer, EventError(EventErrorCode.BUDGET_EXCEEDED, str(exceeded)))
             return None
-        recording = self._chats.recording(room.name, (news,))
+        if update is None:  # there is nothing to change: it was said before
+            room.when_committed(partial(self._again, chat_name(room.name.id), author.user_id, event, answer))
+            return None
+        recording = self._chats.recording(room.name, (news,), author.run)
         on_stored = recording.on_stored
 
         def stored(recording: Recording, told: list[Told]) -> None:

@@ -26,13 +26,20 @@ def told_message(message: StoredMessage, action: str) -> Mapping[str, Any]:
         "server_time": iso(message.server_time_ms),
         "edited_at": None if message.edited_at_ms is None else iso(message.edited_at_ms),
         "deleted": message.deleted,
+        **told_agent(message.agent),
     }
 
 
-def told_reaction(reaction: Reacted) -> Mapping[str, Any]:
+def told_agent(agent: Mapping[str, str] | None) -> Mapping[str, Any]:
+    """What is said of the agent behind it, if there is one."""
+    return {} if agent is None else {"agent": agent}
+
+
+def told_reaction(reaction: Reacted, agent: Mapping[str, str] | None = None) -> Mapping[str, Any]:
     """The payload of a `message` event about a reaction; the envelope's sender is who reacts."""
     return {
         "id": reaction.message_id,
         "action": "react" if reaction.is_set else "unreact",
         "reaction": reaction.emoji,
+        **told_agent(agent),
     }

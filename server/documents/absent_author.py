@@ -7,13 +7,15 @@ from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.rooms.gate import ForeignClientId
+from server.rooms.runs import Run
 
 
 class AbsentAuthor:
     """A `rooms.member.Member` that hears nothing."""
 
-    def __init__(self, user_id: int) -> None:
+    def __init__(self, user_id: int, run: Run | None = None) -> None:
         self.user_id = user_id
+        self.run = run
         self.has_replica = True
         self.may_write = True
         self.shown_user: dict[str, Any] = {}

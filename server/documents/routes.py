@@ -24,6 +24,7 @@ from server.engine.document import EngineFailure
 from server.protocol.update_shape import MalformedUpdate
 from server.rooms.room import RoomBusy, UpdateIncomplete
 from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
+from server.rooms.runs import BudgetExceeded
 from server.settings import Settings
 
 _BINARY = "application/octet-stream"
@@ -43,6 +44,7 @@ _CODES: dict[type[Exception], ErrorCode] = {
     DocumentDamaged: ErrorCode.UNAVAILABLE,
     CondenseFailed: ErrorCode.UNAVAILABLE,
     EngineFailure: ErrorCode.UNAVAILABLE,
+    BudgetExceeded: ErrorCode.BUDGET_EXCEEDED,
 }
 _INTERNAL = (LogUnavailable, DocumentDamaged, EngineFailure)
 
@@ -145,7 +147,7 @@ def add_document_routes(app: FastAPI, settings: Settings) -> None:
         """Begin a new epoch, in which this Yjs update is all that the document holds."""
         update = await _body(request, settings.max_message_bytes)
         await recheck(door, settings, admin)
-        return EpochModel(epoch=await _documents(request).replace(admin.room, update, admin.identity.user_id))
+        return EpochModel(epoch=await _documents(request).replace(admin.room, update, admin.identity.author))
 
     @router.get("/stale-updates/{room:path}")
     async def stale_updates(request: Request, admin: Admin) -> list[StaleUpdateModel]:
@@ -160,7 +162,7 @@ def add_document_routes(app: FastAPI, settings: Settings) -> None:
     @router.post("/stale-update/{stale_id}/{room:path}", status_code=204)
     async def merge(request: Request, admin: Admin, stale_id: StaleId) -> None:
         """Merge it into the document."""
-        await _documents(request).merge_stale(admin.room, stale_id, admin.identity.user_id)
+        await _documents(request).merge_stale(admin.room, stale_id, admin.identity.author)
 
     @router.delete("/stale-update/{stale_id}/{room:path}", status_code=204)
     async def discard(request: Request, admin: Admin, stale_id: StaleId) -> None:

@@ -19,6 +19,7 @@ from server.rooms.loading import load_document
 from server.rooms.names import RoomKind, RoomName
 from server.rooms.room import RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomManager
+from server.rooms.runs import Author, Run
 
 _EMPTY_STATE_VECTOR = b"\0"
 LockOn = Callable[[RoomName, int], str | None]
@@ -95,13 +96,13 @@ class Documents:
                 raise RoomBusy
             return room.document.encode_since(_EMPTY_STATE_VECTOR)
 
-    async def replace(self, name: RoomName, update: bytes, user_id: int) -> int:
+    async def replace(self, name: RoomName, update: bytes, author: Author) -> int:
         """Begin a new epoch with this content, under new client ids; return its number.
 
         Whoever holds the old content finds out when coming back; a document that never was is made.
-        Raises KeptByRules, Locked, UpdateRefused, CondenseFailed.
+        Raises KeptByRules, Locked, UpdateRefused, BudgetExceeded, CondenseFailed.
         """
-        self._check_free(name, user_id)
+        self._check_free(name, author.user_id)
         content = await self._whole(update)
         key = name.canonical
         async with self._rooms.vacate(name):
@@ -116,8 +117,13 @@ class Documents:
                 self._random_client_id,
             )
             now_ms = int(self._now_seconds() * 1000)
-            row = Row(key, user_id, (), (Update(plan.content, now_ms),), head.epoch)
-            self._check_unlocked(name, user_id)  # it may have become so meanwhile
+            run = author.run
+            run_id = None if run is None else run.id
+            row = Row(key, author.user_id, (), (Update(plan.content, now_ms),), head.epoch, run_id)
+            self._check_unlocked(name, author.user_id)  # it may have become so meanwhile
+            if run is not None:
+                run.check(key, len(plan.content))
+                run.count(key, len(plan.content))
             if await self._log.exists(key):
                 await self._compactor.compact(key)
             elif head.epoch == 1:  # it never was
@@ -146,14 +152,15 @@ class Documents:
         """One of them. Raises NoSuchUpdate."""
         return (await self._get_stale(name, stale_id))[1]
 
-    async def merge_stale(self, name: RoomName, stale_id: int, user_id: int) -> None:
+    async def merge_stale(self, name: RoomName, stale_id: int, caller: Author) -> None:
         """Merge it in, under the ids that stand for its own now, and keep it aside no more.
 
         Of a document that was restored this brings back what the client had; beside one that was made anew it puts
-        the old content. If its author is unknown, `user_id` counts as such.
-        Raises NoSuchUpdate, Locked, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete, UpdateContradicts.
+        the old content. If its author is unknown, the caller counts as such.
+        Raises NoSuchUpdate, Locked, RoomUnavailable, RoomBusy, MalformedUpdate, UpdateIncomplete, UpdateContradicts,
+        BudgetExceeded.
         """
-        self._check_unlocked(name, user_id)
+        self._check_unlocked(name, caller.user_id)
         stale, data = await self._get_stale(name, stale_id)
         async with self._rooms.visit(name, may_create=True) as room:
             head = await self._log.head(name.canonical)
@@ -161,7 +168,7 @@ class Documents:
                 raise RoomBusy
             content = room.document.encode_since(_EMPTY_STATE_VECTOR)
             update = await asyncio.to_thread(in_current_names, data, head.retired, content)
-            await room.merge(AbsentAuthor(stale.author_id or user_id), update)
+            await room.merge(_author_of(stale, caller), update)
             await self._commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
@@ -203,6 +210,12 @@ class Documents:
         if condensed.faults:
             raise UpdateRefused(condensed.faults[0].error)
         return await asyncio.to_thread(merge_updates, condensed.updates)
+
+
+def _author_of(stale: StaleUpdate, caller: Author) -> AbsentAuthor:
+    if stale.author_id is None:
+        return AbsentAuthor(*caller)
+    return AbsentAuthor(stale.author_id, Run.earlier(stale.run_id))
 
 
 # Walking all structs of a large document takes a while: what follows runs in threads.

@@ -29,6 +29,7 @@ class EventErrorCode(StrEnum):
     NOT_ALLOWED = "not_allowed", "your role, or your ticket, does not let you do this here"
     NOT_FOUND = "not_found", "there is no such room, or no such thing in it"
     CONFLICT = "conflict", "it contradicts what is there: the reason says how"
+    BUDGET_EXCEEDED = "budget_exceeded", "an agent's run has used up what its token lets it write"
     RATE_LIMITED = "rate_limited", "a limit is reached: the reason names it"
     UNAVAILABLE = "unavailable", "the store or the document cannot answer now: try again"
     ROOM_CLOSED = "room_closed", "the server has closed the room for you: join it again"

@@ -37,6 +37,7 @@ class JsonMember:
     """A `Member` of its room and a `Watcher` of its presence."""
 
     has_replica = False
+    run = None
     may_write = True
     """It brings nothing but an empty reply; what its user says in a document, the server writes."""
 

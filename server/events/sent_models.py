@@ -101,6 +101,7 @@ class MessageSent(Kept):
     """The author is the envelope's `sender_id`. `seq`: its place in the chat, which is the order to show.
 
     Of a deleted message the body is empty. Times are ISO 8601.
+    `agent`: name and run of the program that wrote it, if it was one.
     """
 
     id: str
@@ -113,6 +114,7 @@ class MessageSent(Kept):
     server_time: str
     edited_at: str | None = None
     deleted: bool = False
+    agent: dict[str, Any] | None = None
 
 
 class Status(Sent):
@@ -151,6 +153,8 @@ class ChangedFile(BaseModel):
 class FileUpdated(SentInRoom):
     """What its sender has changed in a file (`action`), at most one a second for each file and author; or what has
     become of files (`change`), all that was done at once. As it is saved.
+
+    `agent`: name and run of the program that wrote it, if it was one.
     """
 
     action: Literal["changed"] | None = None
@@ -162,6 +166,7 @@ class FileUpdated(SentInRoom):
     removed: int = 0
     change: Literal["created", "renamed", "deleted", "restored", "collided"] | None = None
     files: list[ChangedFile] = []
+    agent: dict[str, Any] | None = None
 
 
 class Notification(Sent):

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from crdt_store.runs import StoredRun
 from crdt_store.update_log import UpdateLog
 from server.files.change_tracking import AuthorChange, changes_by_author
 from server.files.version import Version
@@ -32,13 +33,14 @@ class ChangeNews:
         *,
         is_heard: Callable[[str], bool],
         project_of: Callable[[int], Awaitable[int | None]],
+        run_of: Callable[[int], Awaitable[StoredRun | None]],
         now_ms: Callable[[], int],
         path_of: Callable[[str], str] = lambda document: document.partition("/")[2],
         every_seconds: float = 1.0,
     ) -> None:
         """`is_heard`: whether anybody listens to a room. `project_of`: workspace -> its project, if any.
 
-        `path_of`: the name of a file's document -> where the file is.
+        `path_of`: the name of a file's document -> where the file is. `run_of`: an agent's run by its id.
         """
         self._path_of = path_of
         self._log = log
@@ -46,6 +48,7 @@ class ChangeNews:
         self._hub = hub
         self._is_heard = is_heard
         self._project_of = project_of
+        self._run_of = run_of
         self._now_ms = now_ms
         self._every_seconds = every_seconds
         self._told: dict[str, Version] = {}
@@ -96,6 +99,9 @@ class ChangeNews:
         for change in await asyncio.to_thread(changes_by_author, base, written):
             path = self._path_of(document)
             payload = {"file_id": file_id, "path": path, "version": str(version), **_said(change)}
+            run = None if change.run_id is None else await self._run_of(change.run_id)
+            if run is not None:
+                payload["agent"] = {"name": run.agent, "run": run.run}
             news = News("file_update", payload, change.author_id, self._now_ms())
             for room in heard:
                 self._hub.publish(room, news)

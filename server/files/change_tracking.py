@@ -9,7 +9,7 @@ from server.files.line_changes import LineRange
 from server.files.text_diff import Hunk, hunks, split_lines
 from server.files.versions import ROOT, FileState, WrittenBy
 
-_MAX_RUNS = 32
+_MAX_TURNS = 32
 """Each is compared by itself. Where more people take turns, those who do so together share their lines."""
 
 
@@ -20,15 +20,22 @@ class AuthorChange(NamedTuple):
     ranges: tuple[LineRange, ...]
     added: int
     removed: int
+    run_id: int | None = None
+
+
+_Who = tuple[int | None, int | None]  # a user, and the run where it is an agent
 
 
 def changes_by_author(base: FileState, written: Sequence[WrittenBy]) -> list[AuthorChange]:
-    """Of each author who has changed a line. Takes time by the file's size, some 30 times at most."""
-    found: dict[int | None, _Lines] = {}
+    """Of each author who has changed a line, and each run of an agent.
+
+    Takes time by the file's size, some 30 times at most.
+    """
+    found: dict[_Who, _Lines] = {}
     lines = split_lines(base.text)
     text_after = _replay(base)
     done = 0
-    for authors, end in _runs(written):
+    for authors, end in _turns(written):
         text = text_after(written[done:end])
         done = end
         new_lines = split_lines(text)
@@ -37,9 +44,9 @@ def changes_by_author(base: FileState, written: Sequence[WrittenBy]) -> list[Aut
         for each in found.values():
             each.move(changed)
         if changed:
-            for author_id in authors:
-                found.setdefault(author_id, _Lines()).add(changed)
-    return [each.of(author_id) for author_id, each in found.items()]
+            for who in authors:
+                found.setdefault(who, _Lines()).add(changed)
+    return [each.of(*who) for who, each in found.items()]
 
 
 class _Lines:
@@ -60,13 +67,13 @@ class _Lines:
             LineRange(_moved(start, changed), _moved(end, changed)) for start, end in self._ranges
         }
 
-    def of(self, author_id: int | None) -> AuthorChange:
+    def of(self, author_id: int | None, run_id: int | None) -> AuthorChange:
         joined: list[LineRange] = []
         for start, end in sorted(self._ranges):
             if joined and start <= joined[-1].end:
                 start, end = joined[-1].start, max(joined.pop().end, end)
             joined.append(LineRange(start, end))
-        return AuthorChange(author_id, tuple(joined), self._added, self._removed)
+        return AuthorChange(author_id, tuple(joined), self._added, self._removed, run_id)
 
 
 def _moved(line: int, changed: Sequence[Hunk]) -> int:
@@ -81,16 +88,16 @@ def _moved(line: int, changed: Sequence[Hunk]) -> int:
     return line + shift
 
 
-def _runs(written: Sequence[WrittenBy]) -> list[tuple[set[int | None], int]]:
+def _turns(written: Sequence[WrittenBy]) -> list[tuple[set[_Who], int]]:
     """Who wrote, and where that ends: in turns, or where there are too many of those, in groups of turns."""
-    turns: list[tuple[set[int | None], int]] = []
+    turns: list[tuple[set[_Who], int]] = []
     end = 0
-    for author_id, run in groupby(written, key=lambda each: each.author_id):
-        end += len(list(run))
-        turns.append(({author_id}, end))
-    size = -(-len(turns) // _MAX_RUNS)
+    for who, turn in groupby(written, key=lambda each: (each.author_id, each.run_id)):
+        end += len(list(turn))
+        turns.append(({who}, end))
+    size = -(-len(turns) // _MAX_TURNS)
     groups = [turns[first : first + size] for first in range(0, len(turns), max(size, 1))]
-    return [(set[int | None]().union(*(authors for authors, _ in group)), group[-1][1]) for group in groups]
+    return [(set[_Who]().union(*(authors for authors, _ in group)), group[-1][1]) for group in groups]
 
 
 def _replay(base: FileState) -> Callable[[Sequence[WrittenBy]], str]:

@@ -18,6 +18,7 @@ from server.files.writing import FileWriter, Outcome
 from server.locks.access import path_of
 from server.news.hub import Hub, News
 from server.rooms.names import RoomName, parse_room_name
+from server.rooms.runs import Author
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class ConflictDesk:
         """Newest first."""
         return await self._conflicts.list(name.canonical, is_open=is_open, before=before, limit=limit)
 
-    async def resolve(self, name: RoomName, user_id: int, conflict_id: int, choice: str) -> Version:
+    async def resolve(self, name: RoomName, author: Author, conflict_id: int, choice: str) -> Version:
         """Put one side's text where both are, unless the merged one is to stay; the file's version then.
 
         Raises NoSuchConflict; NoSuchRoom, and as FileWriter.write.
@@ -95,12 +96,12 @@ class ConflictDesk:
                 raise NoSuchConflict(f"{name} was replaced since conflict {conflict_id}: keep what is there")
             said = stored.new.yours if choice == YOURS else stored.new.theirs
             edits = await asyncio.to_thread(_replacing, newest, stored.new, said)
-            outcome = await self._writer.write(name, user_id, version, lambda _: edits)
+            outcome = await self._writer.write(name, author, version, lambda _: edits)
             version = outcome.state.version
-        if not await self._conflicts.resolve(conflict_id, choice, user_id, self._now_ms()):
+        if not await self._conflicts.resolve(conflict_id, choice, author.user_id, self._now_ms()):
             raise NoSuchConflict(f"conflict {conflict_id} was resolved by somebody else meanwhile")
         payload = {"path": path_of(name), "conflict_ids": [conflict_id], "resolution": choice}
-        self._tell(name, user_id, payload)
+        self._tell(name, author.user_id, payload)
         return version
 
     def _tell(self, name: RoomName, user_id: int, payload: dict[str, Any]) -> None:

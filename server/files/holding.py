@@ -32,7 +32,7 @@ class Admission(Protocol):
     """What lets held edits in: `server.files.letting_in.LettingIn`."""
 
     async def let_in(self, name: RoomName, author_id: int, edits: Sequence[HeldEdit]) -> bool:
-        """Whether they need to be held no longer. Raises what is in `UNAVAILABLE`."""
+        """Whether these, all of one run if of an agent, need to be held no more. Raises what is in `UNAVAILABLE`."""
 
 
 Start = Callable[[Coroutine[Any, Any, None]], object]
@@ -138,6 +138,7 @@ class HeldBack:
                 self._now_ms(),
                 locked_at_ms=arrived.locked_at_ms,
                 lacked=None if arrived.lacked is None else write_lacked(arrived.lacked),
+                run_id=None if member.run is None else member.run.id,
             )
         except TooManyHeldEdits as error:
             member.close(CloseCode.TRY_AGAIN_LATER, str(error))
@@ -206,24 +207,25 @@ class HeldBack:
             del self._releasing[key]
 
     async def _merge_held(self, name: RoomName) -> None:
-        """Author by author; again for those whose edits build on what another's have just brought."""
+        """By author and run; again for those whose edits build on what another's have just brought."""
         waiting = _by_author(await self._held.of(name.canonical))
         has_merged = True
         while waiting and has_merged:
             has_merged = False
-            for author_id, edits in list(waiting.items()):
-                if self.blocks(name, author_id):
-                    del waiting[author_id]
-                elif await self.admission.let_in(name, author_id, edits):
+            for author, edits in list(waiting.items()):
+                if self.blocks(name, author[0]):
+                    del waiting[author]
+                elif await self.admission.let_in(name, author[0], edits):
                     await self._held.discard([edit.id for edit in edits])
-                    del waiting[author_id]
+                    del waiting[author]
                     has_merged = True
-        for author_id in waiting:
+        for author_id, _ in waiting:
             logger.warning("what is held of %s by user %d cannot be merged", name, author_id)
 
 
-def _by_author(edits: list[HeldEdit]) -> dict[int, list[HeldEdit]]:
-    found: dict[int, list[HeldEdit]] = {}
+def _by_author(edits: list[HeldEdit]) -> dict[tuple[int, int | None], list[HeldEdit]]:
+    """By user and run."""
+    found: dict[tuple[int, int | None], list[HeldEdit]] = {}
     for edit in edits:
-        found.setdefault(edit.author_id, []).append(edit)
+        found.setdefault((edit.author_id, edit.run_id), []).append(edit)
     return found

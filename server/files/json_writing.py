@@ -17,6 +17,7 @@ from server.files.version import BadVersion, Version
 from server.files.versions import UnknownVersion
 from server.files.writing import EditsOf, FileFull
 from server.rooms.names import BadRoomName, RoomKind, RoomName, parse_room_name
+from server.rooms.runs import Author, BudgetExceeded
 
 _CODES: dict[type[Exception], EventErrorCode] = {
     UnknownVersion: EventErrorCode.CONFLICT,
@@ -24,6 +25,7 @@ _CODES: dict[type[Exception], EventErrorCode] = {
     FileFull: EventErrorCode.TOO_LARGE,
     BadOffset: EventErrorCode.INVALID_PAYLOAD,
     BadEdits: EventErrorCode.INVALID_PAYLOAD,
+    BudgetExceeded: EventErrorCode.BUDGET_EXCEEDED,
 }
 
 
@@ -54,11 +56,11 @@ class FileSpeaking:
         role = await self._doorkeeper.role_in(speaker.identity, file)
         if not Grant(role).allows(Action.WRITE):
             raise EventError(EventErrorCode.NOT_ALLOWED, "your role may not write this file")
-        return self._write(speaker.identity.user_id, file, version, _edits_of(event))
+        return self._write(speaker.identity.author, file, version, _edits_of(event))
 
-    async def _write(self, user_id: int, file: RoomName, version: Version, edits_of: EditsOf) -> Answer:
+    async def _write(self, author: Author, file: RoomName, version: Version, edits_of: EditsOf) -> Answer:
         try:
-            outcome = await self.files.writer.write(file, user_id, version, edits_of)
+            outcome = await self.files.writer.write(file, author, version, edits_of)
             conflict_ids = await self.files.desk.keep(outcome)
         except tuple(_CODES) as error:
             raise EventError(_CODES[type(error)], str(error)) from error

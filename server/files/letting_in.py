@@ -24,6 +24,7 @@ from server.protocol.update_shape import MalformedUpdate, check_state_vector, ch
 from server.rooms.names import RoomName
 from server.rooms.room import Room, RoomBusy, UpdateIncomplete
 from server.rooms.room_manager import RoomManager
+from server.rooms.runs import Run
 from server.rooms.unseen import write_lacked
 
 MayWrite = Callable[[RoomName, int], Awaitable[bool]]
@@ -57,7 +58,9 @@ class LettingIn:
         """As `Admission.let_in`: in the document, or kept aside. False if something that they build on is missing."""
         update = await asyncio.to_thread(merge_updates, [edit.data for edit in edits])
         if not await self._may_write(name, author_id):
-            return await self._put_aside(name, author_id, update, "their author may not write there any more")
+            return await self._put_aside(
+                name, author_id, edits[0].run_id, update, "their author may not write there any more"
+            )
         async with self._rooms.visit(name, may_create=True) as room:
             is_of_now = True
             try:
@@ -73,17 +76,17 @@ class LettingIn:
                 reason = repr(error)
             else:
                 return True
-        return await self._put_aside(name, author_id, update, reason)
+        return await self._put_aside(name, author_id, edits[0].run_id, update, reason)
 
     async def _merge(self, room: Room, author_id: int, update: bytes, edits: Sequence[HeldEdit]) -> None:
         """Returns once it is committed, and nothing is held of it any more."""
-        held_ids = [edit.id for edit in edits]
+        held_ids, run_id = [edit.id for edit in edits], edits[0].run_id
 
         def effects_of(taken_in: bytes) -> Sequence[CheckLater]:
             check = _check_of(room, author_id, taken_in, edits)
             return [CheckLater(check, self._now_ms(), held_ids=held_ids, wake=self._wake)]
 
-        await room.merge(AbsentAuthor(author_id), update, effects_of=effects_of)
+        await room.merge(AbsentAuthor(author_id, Run.earlier(run_id)), update, effects_of=effects_of)
         if await room.would_change(update):
             raise RoomBusy
         await self._commits.drain()
@@ -106,10 +109,12 @@ class LettingIn:
         content = room.document.encode_since(_EMPTY_STATE_VECTOR)
         return await asyncio.to_thread(in_current_names, update, head.retired, content), is_of_now
 
-    async def _put_aside(self, name: RoomName, author_id: int, update: bytes, reason: str) -> bool:
+    async def _put_aside(
+        self, name: RoomName, author_id: int, run_id: int | None, update: bytes, reason: str
+    ) -> bool:
         logger.warning("what was held of %s by user %d is kept aside: %s", name, author_id, reason)
         try:
-            return await self._stale.add(name.canonical, author_id, update, self._now_ms())
+            return await self._stale.add(name.canonical, author_id, update, self._now_ms(), run_id)
         except TooManyStaleUpdates as error:
             logger.warning("%s: what is held of user %d stays held: %s", name, author_id, error)
             return False

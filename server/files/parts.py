@@ -22,6 +22,7 @@ from server.jobs.worker import JobPolicy, Worker
 from server.news.hub import Hub
 from server.rooms.names import RoomName
 from server.rooms.room_manager import RoomManager
+from server.rooms.runs import Author
 
 
 class Files:
@@ -88,7 +89,7 @@ class Files:
             tasks.create_task(self.checker.run())
             tasks.create_task(self.held_back.run())
 
-    async def create(self, name: RoomName, user_id: int, text: str) -> Outcome:
+    async def create(self, name: RoomName, author: Author, text: str) -> Outcome:
         """As FileWriter.create, in the epoch that the document would begin. Raises LogUnavailable too."""
         head = await self._log.head(name.canonical)
-        return await self.writer.create(name, user_id, head.epoch, text)
+        return await self.writer.create(name, author, head.epoch, text)

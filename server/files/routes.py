@@ -98,13 +98,13 @@ def _add_content_routes(router: APIRouter, settings: Settings) -> None:
         version = None if creates else _version_of(if_match)
         text = _text_of(await request.body())
         await recheck(door, settings, writer)
-        room, user_id = writer.room, writer.identity.user_id
+        room, author = writer.room, writer.identity.author
         if version is None:
             if not settings.create_files:
                 raise ApiError(ErrorCode.NOT_FOUND, "files are not created here (create_files)")
-            outcome = await files.create(room, user_id, text)
+            outcome = await files.create(room, author, text)
         else:
-            outcome = await files.writer.write(room, user_id, version, lambda base: diff(base, text))
+            outcome = await files.writer.write(room, author, version, lambda base: diff(base, text))
         return await _answer(files, outcome, response)
 
     @router.patch(f"{_FILE}/content")
@@ -121,7 +121,7 @@ def _add_content_routes(router: APIRouter, settings: Settings) -> None:
         asked, unit = body.asked()
         await recheck(door, settings, writer)
         outcome = await files.writer.write(
-            writer.room, writer.identity.user_id, version, lambda base: edits_of(base, asked, unit)
+            writer.room, writer.identity.author, version, lambda base: edits_of(base, asked, unit)
         )
         return await _answer(files, outcome, response)
 
@@ -149,8 +149,7 @@ def _add_conflict_routes(router: APIRouter, settings: Settings) -> None:
     ) -> VersionModel:
         """Say which text is to be there."""
         await recheck(door, settings, writer)
-        user_id = writer.identity.user_id
-        version = await files.desk.resolve(writer.room, user_id, conflict_id, body.choice)
+        version = await files.desk.resolve(writer.room, writer.identity.author, conflict_id, body.choice)
         return VersionModel(version=str(version))
 
 

@@ -31,12 +31,13 @@ class UnknownVersion(Exception):
 
 
 class WrittenBy(NamedTuple):
-    """An update, who wrote it, the version that it ends, and when it came."""
+    """An update, who wrote it, the version that it ends, when it came, and in which run if by an agent."""
 
     data: bytes
     author_id: int | None
     version: Version
     received_at_ms: int
+    run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ def updates_of(stored: StoredRow) -> list[WrittenBy]:
             row.author_id,
             Version(row.epoch, stored.seq, digest_of(update.data)),
             update.received_at_ms,
+            row.run_id,
         )
         for update in row.updates
     ]

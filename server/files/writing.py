@@ -24,6 +24,7 @@ from server.protocol.varint import buf, var_uint
 from server.rooms.names import RoomName
 from server.rooms.room import Room, RoomBusy
 from server.rooms.room_manager import RoomManager
+from server.rooms.runs import Author
 
 _BUSY_SECONDS = 10.0
 """So long a change waits for others that are on their way in."""
@@ -63,7 +64,7 @@ class _Change(NamedTuple):
     """`edits` of what `base` says, under a client id of its own."""
 
     name: RoomName
-    user_id: int
+    author: Author
     base: FileState
     edits: Sequence[Edit]
     client_id: int
@@ -74,12 +75,15 @@ class _Change(NamedTuple):
         """Whether anybody has changed the same."""
         base, digest = self.base.version, digest_of(self.update)
         return ConflictCheck(
-            self.name.canonical, base.epoch, self.user_id, digest, self.client_id, version=str(base)
+            self.name.canonical, base.epoch, self.author.user_id, digest, self.client_id, version=str(base)
         )
 
 
 class FileWriter:
-    """Every method raises LogUnavailable, RoomUnavailable, RoomBusy, Locked, FileFull, EngineFailure."""
+    """Every method raises LogUnavailable, RoomUnavailable, RoomBusy, Locked, FileFull, BudgetExceeded, EngineFailure.
+
+    `author`: who changes it, and in which run of an agent.
+    """
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class FileWriter:
         self._commits = commits
         self._now_ms = now_ms
 
-    async def write(self, name: RoomName, user_id: int, version: Version, edits_of: EditsOf) -> Outcome:
+    async def write(self, name: RoomName, author: Author, version: Version, edits_of: EditsOf) -> Outcome:
         """Change the file as it was at that version, and merge that into what it is now; returns once it is saved.
 
         Raises NoSuchRoom, UnknownVersion.
@@ -104,20 +108,20 @@ class FileWriter:
         edits = await asyncio.to_thread(edits_of, base.text)
         if not edits:
             return Outcome(base, False, ())
-        return await self._make(name, user_id, base, edits, creates=False)
+        return await self._make(name, author, base, edits, creates=False)
 
-    async def create(self, name: RoomName, user_id: int, epoch: int, text: str) -> Outcome:
+    async def create(self, name: RoomName, author: Author, epoch: int, text: str) -> Outcome:
         """Make a file that says this. `epoch`: of the document, as the log has it. Raises FileExists."""
         nothing = FileState(Version(epoch, 0), (), b"", "")
-        return await self._make(name, user_id, nothing, [Edit(0, 0, text)], creates=True)
+        return await self._make(name, author, nothing, [Edit(0, 0, text)], creates=True)
 
     async def _make(
-        self, name: RoomName, user_id: int, base: FileState, edits: Sequence[Edit], *, creates: bool
+        self, name: RoomName, author: Author, base: FileState, edits: Sequence[Edit], *, creates: bool
     ) -> Outcome:
         for attempt in range(_MAX_ATTEMPTS):
-            client_id = _client_id(name, user_id, base.version, edits, attempt)
+            client_id = _client_id(name, author, base.version, edits, attempt)
             update = await asyncio.to_thread(creation_of if creates else change_of, base, edits, client_id)
-            change = _Change(name, user_id, base, edits, client_id, update)
+            change = _Change(name, author, base, edits, client_id, update)
             check = CheckLater(
                 change.check, self._now_ms() + _ANSWER_MS, None if creates else base.version.seq
             )
@@ -143,7 +147,8 @@ class FileWriter:
 
     async def _merge(self, change: _Change, check: CheckLater, *, creates: bool) -> bool:
         """Returns once it is committed. False: somebody else writes under this client id. Raises Locked."""
-        name, user_id, update = change.name, change.user_id, change.update
+        name, author, update = change.name, change.author, change.update
+        user_id = author.user_id
         self._check_unlocked(name, user_id)
         async with self._rooms.visit(name, may_create=creates) as room:
             await _wait_until_free(room, update)
@@ -156,7 +161,7 @@ class FileWriter:
                     raise FileExists(f"{name} exists")
                 if room.full_reason is not None:
                     raise FileFull(room.full_reason)
-                await room.merge(AbsentAuthor(user_id), update, is_reply=False, effects_of=lambda _: [check])
+                await room.merge(AbsentAuthor(*author), update, is_reply=False, effects_of=lambda _: [check])
             elif room.authors.get(change.client_id) != user_id:
                 return False  # else it was asked before
             await self._commits.drain()
@@ -182,8 +187,9 @@ async def _wait_until_free(room: Room, update: bytes) -> None:
         raise RoomBusy from error
 
 
-def _client_id(name: RoomName, user_id: int, version: Version, edits: Sequence[Edit], attempt: int) -> int:
-    digest = blake2b(f"{name}\n{user_id}\n{version}\n{attempt}\n".encode(), digest_size=8)
+def _client_id(name: RoomName, author: Author, version: Version, edits: Sequence[Edit], attempt: int) -> int:
+    who = author.user_id if author.run is None else f"{author.user_id} {author.run.id}"
+    digest = blake2b(f"{name}\n{who}\n{version}\n{attempt}\n".encode(), digest_size=8)
     for start, end, text in edits:
         digest.update(f"{start} {end} {len(text)} {text}".encode())
     return int.from_bytes(digest.digest()) >> (64 - _CLIENT_ID_BITS)

@@ -8,6 +8,7 @@ from server.protocol.update_shape import TooManyStructs
 from server.protocol.varint import MalformedBytes
 from server.protocol.websocket_frames import Frame
 from server.rooms.gate import ForeignClientId
+from server.rooms.runs import Run
 
 
 class Member(Protocol):
@@ -15,6 +16,10 @@ class Member(Protocol):
 
     @property
     def user_id(self) -> int: ...
+
+    @property
+    def run(self) -> Run | None:
+        """Which run of an agent it is, if it is one."""
 
     @property
     def shown_user(self) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from server.rooms.client_ids import ClientIds
 from server.rooms.echoes import Echoes
 from server.rooms.intake import Applied
 from server.rooms.member import Member
+from server.rooms.runs import Run
 
 
 class Publication:
@@ -43,15 +44,19 @@ class Publication:
         self._client_ids.bind(member, own_ids)
         if is_reply:
             self._client_ids.brought(member, applied.state_before)
-        if self._store(applied.update, member.user_id, own_ids, effects):
+        if self._store(applied.update, member.user_id, own_ids, effects, member.run):
             self._echoes.return_structs(member, own_ids, applied.state_before)
             self._when_shown(partial(self._broadcast.add, member, applied.update, applied.shape))
 
     def of_server(
-        self, applied: Applied, author_id: int | None = None, effects: Sequence[Effect] = ()
+        self,
+        applied: Applied,
+        author_id: int | None = None,
+        effects: Sequence[Effect] = (),
+        run: Run | None = None,
     ) -> None:
         """What the server has written, on behalf of `author_id` if of anybody."""
-        if self._store(applied.update, author_id, (), effects):
+        if self._store(applied.update, author_id, (), effects, run):
             self._when_shown(partial(self._broadcast.add, None, applied.update, applied.shape))
 
     def cancel(self) -> None:
@@ -63,7 +68,12 @@ class Publication:
         self._broadcast.forget()
 
     def _store(
-        self, update: bytes, author_id: int | None, client_ids: tuple[int, ...], effects: Sequence[Effect]
+        self,
+        update: bytes,
+        author_id: int | None,
+        client_ids: tuple[int, ...],
+        effects: Sequence[Effect],
+        run: Run | None,
     ) -> bool:
         try:
             self._journal.append(
@@ -72,8 +82,11 @@ class Publication:
                 client_ids=client_ids,
                 received_at_ms=int(self._now_seconds() * 1000),
                 effects=effects,
+                run_id=None if run is None else run.id,
             )
         except LogUnavailable as error:
             self._on_failure(error)
             return False
+        if run is not None:
+            run.count(self._journal.document, len(update))
         return True

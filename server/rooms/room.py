@@ -53,6 +53,7 @@ from server.rooms.publication import Publication
 from server.rooms.receipts import Receipt, Receipts
 from server.rooms.roster import Roster
 from server.rooms.rules import Law, Ruling, Written
+from server.rooms.runs import BudgetExceeded, Run
 from server.rooms.standstill import Standstill
 from server.rooms.threshold import Threshold
 from server.rooms.unseen import Known, OnReturn, Unseen, no_effects
@@ -351,6 +352,9 @@ class Room(YRoom):
             if receipt is not None:
                 receipt(False)
             return
+        if member.run is not None and (refusal := member.run.refusal(self.name.canonical, len(update))):
+            member.deny(refusal)
+            return
         if self._holding.blocks(self.name, member.user_id):
             self._set_aside(member, update, receipt, is_reply=is_reply)
             return
@@ -418,6 +422,8 @@ class Room(YRoom):
             if held is not None:
                 lacked = None if known is None else self._unseen.lacked(known)
                 self._holding.keep(self, member, held, lacked)
+                if member.run is not None:
+                    member.run.count(self.name.canonical, len(held))
             elif verdict.shape is not None and verdict.shape.structs:
                 self._echoes.acknowledge(member, verdict)
             if receipt is not None:
@@ -507,7 +513,7 @@ class Room(YRoom):
     def _law(self, member: Member) -> Law | None:
         if self.rules is None:
             return None
-        return Law(self.rules, member.user_id, self._ids.owner_of, self._server_id)
+        return Law(self.rules, member.user_id, self._ids.owner_of, self._server_id, member.run)
 
     def _receive_stale(self, member: Member, update: bytes, *, is_reply: bool) -> None:
         if member not in self.members and member not in self._threshold:  # it left meanwhile
@@ -544,8 +550,8 @@ class Room(YRoom):
         """Take in an update that was kept aside, as what its author would have written in this epoch.
 
         Who else works on the document comes first. `is_reply`: its client ids may be others' than the author's.
-        Raises MalformedUpdate, UpdateIncomplete, EngineFailure, and RoomBusy where the room is over, or somebody else
-        has locked it; it is stored, with its effects, once the journal says so.
+        Raises MalformedUpdate, UpdateIncomplete, BudgetExceeded, EngineFailure, and RoomBusy where the room is over,
+        or somebody else has locked it; it is stored, with its effects, once the journal says so.
         """
         begun: asyncio.Future[asyncio.Future[Intake]] = asyncio.get_running_loop().create_future()
         merged = partial(self._merged, author, is_reply, effects_of)
@@ -569,6 +575,12 @@ class Room(YRoom):
         if self._is_over or self._holding.blocks(self.name, author.user_id):
             begun.set_exception(RoomBusy())
             return
+        if author.run is not None:
+            try:
+                author.run.check(self.name.canonical, len(update))
+            except BudgetExceeded as exceeded:
+                begun.set_exception(exceeded)
+                return
         owner_of = self._ids.owner_of if self.rules is not None else _nobodys
         job = partial(_take_in_whole, self.document, update, owner_of, author.user_id, self._law(author))
         begun.set_result(self._work_in_thread(author, job, merged, size_bytes=len(update)))
@@ -654,13 +666,15 @@ class Room(YRoom):
         if shape is not None and intake.verdict.acknowledged is not intake.verdict.ready:
             self._echoes.return_since(member, {client: first for client, (first, _) in shape.structs.items()})
 
-    def write(self, build: Callable[[Id], Written | None], *, author_id: int | None = None) -> None:
-        """Have the server write to the document, as soon as nobody else works on it.
+    def write(
+        self, build: Callable[[Id], Written | None], *, author_id: int | None = None, run: Run | None = None
+    ) -> None:
+        """Have the server write to the document, as soon as nobody else works on it: on behalf of these, if any.
 
         `build`: the id of the server's next struct -> what to write, which fits the document as it is then; None if
         there is nothing. It is called again if the document has to be built anew first.
         """
-        self._standstill.afterwards(partial(self._write, build, author_id))
+        self._standstill.afterwards(partial(self._write, build, author_id, run))
 
     @property
     def next_id(self) -> Id:
@@ -670,29 +684,29 @@ class Room(YRoom):
     def write_meanwhile(self, update: bytes) -> None:
         """Write this at once, from `next_id` on: for whoever has made the room stand still."""
         try:
-            self._publish(Written(update), None)
+            self._publish(Written(update))
         except (EngineFailure, MustRebuild, MalformedUpdate) as error:
             self.fail(error)
 
-    def _write(self, build: Callable[[Id], Written | None], author_id: int | None) -> None:
+    def _write(self, build: Callable[[Id], Written | None], author_id: int | None, run: Run | None) -> None:
         if self._is_over:
             return
         written = build(self.next_id)
         if written is None:
             return
         try:
-            self._publish(written, author_id)
+            self._publish(written, author_id, run)
         except (EngineFailure, MustRebuild) as failure:
-            again = partial(self._write, build, author_id)
+            again = partial(self._write, build, author_id, run)
             self._rebuild(failure, again if isinstance(failure, MustRebuild) else _nothing)
         except MalformedUpdate as error:
             self.fail(error)
 
-    def _publish(self, written: Written, author_id: int | None) -> None:
+    def _publish(self, written: Written, author_id: int | None = None, run: Run | None = None) -> None:
         applied = apply(self.document, written.update)
         if self.rules is not None:
             self.rules.take_in(written.update)
-        self._publication.of_server(applied, author_id, written.effects)
+        self._publication.of_server(applied, author_id, written.effects, run)
 
     def _engine_failed(
         self, member: Member, intake: Intake, is_reply: bool, effects_of: EffectsOf | None

@@ -316,7 +316,8 @@ class RoomManager(WebsocketServer):
                 member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; what you brought was taken over")
                 return
             now_ms = int(self._now_seconds() * 1000)
-            await self._stale_updates.add(key, member.user_id, update, now_ms)
+            run_id = None if member.run is None else member.run.id
+            await self._stale_updates.add(key, member.user_id, update, now_ms, run_id)
         except TooManyStaleUpdates as error:
             logger.warning("%s: an update of user %d was not kept: %s", key, member.user_id, error)
             member.close(CloseCode.HISTORY_CHANGED, f"{StaleReplica()}; your copy was not kept")

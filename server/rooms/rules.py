@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from crdt_store.effects import Effect
 from server.protocol.structs import Id
 from server.rooms.names import RoomName
+from server.rooms.runs import Run
 
 
 class Ruling(NamedTuple):
@@ -32,11 +33,20 @@ class DocumentRules(Protocol):
     def take_in(self, update: bytes) -> None:
         """The document holds this: it was stored, or the server has written it."""
 
-    def judge(self, update: bytes, user_id: int, owner_of: Callable[[int], int | None], *, at: Id) -> Ruling:
+    def judge(
+        self,
+        update: bytes,
+        user_id: int,
+        owner_of: Callable[[int], int | None],
+        *,
+        at: Id,
+        run: Run | None = None,
+    ) -> Ruling:
         """Judge an update that has passed the gate, and of which the document holds nothing.
 
-        `owner_of`: client id -> the user it is bound to. `at`: the server's client id and its next clock. What is
-        accepted, and the correction, count as taken in: if the document cannot apply them, both are made anew.
+        `owner_of`: client id -> the user it is bound to. `at`: the server's client id and its next clock. `run`: of
+        the agent that brings it. What is accepted, and the correction, count as taken in: if the document cannot
+        apply them, both are made anew.
         """
 
 
@@ -56,7 +66,9 @@ class Law(NamedTuple):
     owner_of: Callable[[int], int | None]
     server_id: int
     """The client id under which the server writes."""
+    run: Run | None = None
 
     def judge(self, update: bytes, next_clock: int) -> Ruling:
         """As DocumentRules.judge."""
-        return self.rules.judge(update, self.user_id, self.owner_of, at=(self.server_id, next_clock))
+        at = self.server_id, next_clock
+        return self.rules.judge(update, self.user_id, self.owner_of, at=at, run=self.run)

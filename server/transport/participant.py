@@ -70,6 +70,7 @@ class Participant:
         "_witness",
         "_write",
         "identity",
+        "run",
         "shown_user",
         "user_id",
     )
@@ -85,6 +86,7 @@ class Participant:
     ) -> None:
         self.identity = identity
         self.user_id = identity.user_id
+        self.run = identity.run
         self.shown_user = shown_user(identity)
         self._grant = Grant(role)
         self._write = write_action(room.name.kind)
@@ -215,6 +217,8 @@ class Participant:
             reason = f"the role {self._grant.role.name.lower()} may not write"
         elif update.data[:1] != _NO_STRUCTS and (full_reason := room.full_reason) is not None:
             reason = full_reason
+        elif self.run is not None and (refusal := self.run.refusal(room.name.canonical, len(update.data))):
+            reason = refusal
         else:
             room.receive_update(self, update.data, is_reply=update.is_reply, receipt=receipt)
             if self._commits.saturated and not self._pauses & Pause.DISK:
@@ -276,6 +280,7 @@ class Participant:
     def renew(self, identity: Identity) -> None:
         """The same user has shown a fresh token: it counts from now on."""
         self.identity = identity
+        self.run = identity.run
         self.shown_user = shown_user(identity)
 
     @property

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from auth.grants import Role
-from auth.principals import Agent, Principal
+from auth.principals import Agent, Budget, Principal
 from server.access.identity import Identity
 from server.access.ticket_claims import BadTicketClaims, read_claims, write_claims
 from tests.access.doors import room
@@ -21,7 +21,7 @@ FULL = Principal(
     token_id="one",
     color="#ffaa00",
     avatar="https://example.test/a.png",
-    agent=Agent("helper", run="7", on_behalf_of="bob"),
+    agent=Agent("helper", run="7", on_behalf_of="bob", budget=Budget(edits=5)),
 )
 
 
@@ -55,6 +55,7 @@ def changed(path: str, value: object) -> str:
         changed("more", 1),
         changed("principal.more", 1),
         changed("principal.agent.more", 1),
+        changed("principal.agent.budget.more", 1),
         changed("principal.name", 5),
         changed("principal.expires_at_seconds", float("inf")),
         changed("principal.expires_at_seconds", float("nan")),

@@ -7,7 +7,7 @@ import pytest
 
 from auth.claims import read_claims
 from auth.grants import Role
-from auth.principals import Agent, Principal
+from auth.principals import Agent, Budget, Principal
 from auth.refusals import InvalidToken
 from tests.auth.signing import claims
 
@@ -36,8 +36,10 @@ def principal(**changes: object) -> Principal:
         ("grants", {"*": "viewer", "chat:1": "ADMIN"}, "grants", {"*": Role.VIEWER, "chat:1": Role.ADMIN}),
         ("grants", {}, "grants", {}),
         ("jti", "x" * 128, "token_id", "x" * 128),
-        ("agent", {"name": "fixer"}, "agent", Agent("fixer")),
-        ("agent", {"name": "f\u202ex", "run": "7", "on_behalf_of": 42, "more": 1}, "agent", Agent("fx", "7", "42")),
+        ("agent", {"name": "fixer", "run": "7"}, "agent", Agent("fixer", "7")),
+        ("agent", {"name": "f\u202ex", "run": "7", "on_behalf_of": 42}, "agent", Agent("fx", "7", "42")),
+        ("agent", {"name": "x", "run": "7", "budget": {"bytes": 0, "edits": 2**53}}, "agent",
+         Agent("x", "7", budget=Budget(0, 2**53))),
     ],
 )  # fmt: skip
 def test_a_claim_becomes_part_of_the_principal(
@@ -63,8 +65,17 @@ def test_claims_that_are_not_there_or_are_null_say_nothing() -> None:
         ("color", ["red", "#12", "#1234567", "#ggg", "#fff\n", "url(x)", 7, ""]),
         ("grants", [[], "editor", {"*": "god"}, {"*": 3}, {"": "viewer"}, {"x" * 601: "viewer"}, {"a\0": "viewer"},
                     {"\ud800": "viewer"}, dict.fromkeys(map(str, range(257)), "viewer")]),
-        ("agent", ["fixer", {}, {"name": ""}, {"name": "\u202e"}, {"name": 7}, {"name": "x", "run": ""},
-                   {"name": "x", "on_behalf_of": "\0"}]),
+        ("agent", ["fixer", 7]),
+        ("agent.name", [{"agent": {"run": "7"}}, {"agent": {"run": "7", "name": ""}},
+                        {"agent": {"run": "7", "name": "\u202e"}}, {"agent": {"run": "7", "name": 7}}]),
+        ("agent.run", [{"agent": {"name": "x"}}, {"agent": {"name": "x", "run": ""}},
+                       {"agent": {"name": "x", "run": 7}}, {"agent": {"name": "x", "run": "x" * 129}}]),
+        ("agent.on_behalf_of", [{"agent": {"name": "x", "run": "7", "on_behalf_of": "\0"}}]),
+        ("agent.more", [{"agent": {"name": "x", "run": "7", "more": 1}}]),
+        ("agent.budget.bytes", [{"agent": {"name": "x", "run": "7", "budget": {"bytes": value}}}
+                                for value in (-1, "1", 1.5, True, 2**53 + 1)]),
+        ("agent.budget." + "x" * 16, [{"agent": {"name": "x", "run": "7", "budget": {"x\n" * 100: 1}}}]),
+        ("agent.budget", [{"agent": {"name": "x", "run": "7", "budget": [1]}}]),
         ("avatar", ["http://a.example", "javascript:alert(1)", "data:image/png,", "//a.example", "/a.png", "", 7,
                     "https://user@a.example", "https://user:password@a.example", "https://a.example/" + "x" * 1024,
                     "https://a.example/\"><script>", "https://a.example/\n", "https:\\\\a.example", "https://\ud800"]),
@@ -73,6 +84,6 @@ def test_claims_that_are_not_there_or_are_null_say_nothing() -> None:
 def test_a_claim_that_is_malformed_is_named_and_not_quoted(claim: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(InvalidToken, match=rf"^token refused: {claim}: ") as caught:
-            principal(**{claim: value})
+            principal(**(value if isinstance(value, dict) and "agent" in value else {claim: value}))
         assert len(str(caught.value)) < 160
         assert not (isinstance(value, str) and len(value) > 8 and value in str(caught.value))

@@ -5,7 +5,7 @@ import jwt
 from auth.grants import Role
 from auth.keys import secret_key
 from auth.minting import TokenMinter
-from auth.principals import Agent, Principal
+from auth.principals import Agent, Budget, Principal
 from tests.auth.signing import NOW, SECRET, verifier
 
 MINTER = TokenMinter(SECRET, "costudio", "costudio")
@@ -21,7 +21,7 @@ async def test_everything_that_is_put_in_comes_out() -> None:
         name="Alice",
         color="#abc",
         avatar="https://a.example/a.png",
-        agent=Agent("fixer", "7", "bob"),
+        agent=Agent("fixer", "7", "bob", Budget(1000, documents=3)),
         token_id="t1",
     )
     assert await verifier(secret_key(SECRET, "2026")).verify(token, now_seconds=NOW + 0.25) == Principal(
@@ -34,7 +34,7 @@ async def test_everything_that_is_put_in_comes_out() -> None:
         "t1",
         "#abc",
         "https://a.example/a.png",
-        Agent("fixer", "7", "bob"),
+        Agent("fixer", "7", "bob", Budget(1000, documents=3)),
     )
 
 

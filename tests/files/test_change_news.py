@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from crdt_store.memory import MemoryUpdateLog
+from crdt_store.runs import StoredRun
 from crdt_store.update_log import Row, Update
 from server.engine.document import Document
 from server.engine.text_edits import write_edits
@@ -88,15 +89,21 @@ class Told:
             self.hub,
             is_heard=self.listens.__contains__,
             project_of=self.project_of,
+            run_of=self.run_of,
             now_ms=lambda: 0,
             every_seconds=every_seconds,
         )
 
+    async def run_of(self, run_id: int) -> StoredRun | None:
+        return StoredRun(run_id, 7, f"r{run_id}", "fixer", None, 0, "here", "Bob")
+
     async def project_of(self, workspace_id: int) -> int | None:
         return {1: 5}.get(workspace_id)
 
-    async def store(self, author_id: int, *updates: bytes, name: str = FILE) -> None:
-        row = Row(name, author_id, (), tuple(Update(data, 0) for data in updates))
+    async def store(
+        self, author_id: int, *updates: bytes, name: str = FILE, run_id: int | None = None
+    ) -> None:
+        row = Row(name, author_id, (), tuple(Update(data, 0) for data in updates), run_id=run_id)
         await self.log.append([row])
         self.news.stored(name, len(updates), 0)
 
@@ -134,6 +141,21 @@ async def test_workspace_and_project_hear_who_has_changed_what(told: Told) -> No
         "added": 2,
         "removed": 0,
     }
+
+
+async def test_what_an_agent_has_changed_is_told_apart_and_names_it(told: Told) -> None:
+    file = File()
+    await told.store(BOB, file.write(0, 0, "one\n"))
+    await told.until_heard(2)
+    await told.store(BOB, file.write(4, 4, "two\n"), run_id=3)
+    await told.store(BOB, file.write(8, 8, "three\n"), run_id=4)
+    heard = [news for room, news in await told.until_heard(6) if room == "workspace:1"]
+    assert {news.sender_id for news in heard} == {BOB}
+    assert [news.payload.get("agent") for news in heard] == [
+        None,
+        {"name": "fixer", "run": "r3"},
+        {"name": "fixer", "run": "r4"},
+    ]
 
 
 async def test_the_first_change_that_is_heard_is_told_alone(told: Told) -> None:

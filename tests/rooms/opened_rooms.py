@@ -22,6 +22,7 @@ from server.rooms.memory_budget import MemoryBudget
 from server.rooms.names import RoomName, parse_room_name
 from server.rooms.room import Room
 from server.rooms.room_manager import RoomManager
+from server.rooms.runs import Run
 
 ROOM_LIMITS = RoomLimits(
     max_document_bytes=2**30, max_update_structs=10**6, max_held_bytes=2**16, max_window_seconds=0
@@ -35,6 +36,7 @@ class Visitor:
     user_id: int = 1
     may_write: bool = True
     has_replica: bool = True
+    run: Run | None = None
     shown_user: dict[str, Any] = field(default_factory=lambda: {"name": "alice"})
     closed: list[CloseCode] = field(default_factory=list)
 
