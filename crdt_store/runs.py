@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from crdt_store.engine import Conflict, Database
-from crdt_store.tables import documents, run_documents, runs, users
+from crdt_store.tables import documents, held_edits, run_documents, runs, users
 
 MAX_LISTED = 200
 _MAX_ID = 2**63 - 1
@@ -37,7 +37,7 @@ class StoredRun:
 
 
 class Use(NamedTuple):
-    """What a run has written, and in which documents."""
+    """What a run has written, and in which documents; what of it is held counts too."""
 
     edits: int
     size_bytes: int
@@ -161,7 +161,12 @@ def _begin(connection: Connection, new: NewRun, now_ms: int) -> tuple[int, Use]:
         .join(documents, documents.c.id == run_documents.c.document_id)
         .where(run_documents.c.run_id == run_id)
     )
-    parts = connection.execute(written).all()
+    held = (
+        select(held_edits.c.document, func.count(), func.sum(func.length(held_edits.c.data)))
+        .where(held_edits.c.run_id == run_id)
+        .group_by(held_edits.c.document)
+    )
+    parts = [*connection.execute(written), *connection.execute(held)]
     names = frozenset(name for name, _, _ in parts)
     return run_id, Use(sum(edits for _, edits, _ in parts), sum(size for _, _, size in parts), names)
 
