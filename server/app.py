@@ -407,8 +407,8 @@ async def _serving(
                 commits,
                 documents,
                 locks.service,
-                create_text=lambda workspace_id, file_id, user_id, text: files.create(
-                    file_name(workspace_id, file_id), user_id, text
+                create_text=lambda workspace_id, file_id, author, text: files.create(
+                    file_name(workspace_id, file_id), author, text
                 ),
                 on_moved=held_back.find_unlocked,
                 start=chats.start,

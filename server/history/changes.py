@@ -14,13 +14,17 @@ class BadMoment(ValueError):
 
 
 class Change(NamedTuple):
-    """One update, as its client wrote it. `seq`: the row of the log that has it; `client_ids`: the author's own."""
+    """One update, as its client wrote it. `seq`: the row of the log that has it; `client_ids`: the author's own.
+
+    `run_id`: of the agent that is its author, if it is one.
+    """
 
     data: bytes
     seq: int
     at_ms: int
     author_id: int | None
     client_ids: frozenset[int]
+    run_id: int | None = None
 
 
 class Changes(NamedTuple):

@@ -18,6 +18,7 @@ from server.history.workshop import Workshop
 from server.rooms.names import RoomKind, RoomName
 from server.rooms.room import RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomManager
+from server.rooms.runs import Author
 
 _FEW_ROWS = 500
 
@@ -121,37 +122,37 @@ class History:
 
     # Turning back
 
-    async def restore(self, name: RoomName, at: str, user_id: int) -> bool:
-        """Make the document what it was, by an edit of this user's; False if it is. Returns once it is saved.
+    async def restore(self, name: RoomName, at: str, author: Author) -> bool:
+        """Make the document what it was, by an edit of this author's; False if it is. Returns once it is saved.
 
-        Raises BadMoment, KeptByRules, Locked, RoomUnavailable, RoomBusy, EngineFailure.
+        Raises BadMoment, KeptByRules, Locked, RoomUnavailable, RoomBusy, BudgetExceeded, EngineFailure.
         """
-        self._check_free(name, user_id)
+        self._check_free(name, author.user_id)
         changes = await self.changes(name)
         client_id = self._new_id(changes)
         update = await self._workshop.do(restoration, changes, _moment(changes, at), client_id)
-        return await self._write(name, changes.epoch, update, user_id)
+        return await self._write(name, changes.epoch, update, author)
 
-    async def revert(self, name: RoomName, author_id: int, since: str, user_id: int) -> bool:
-        """Take back what the author has done since, by an edit of `user_id`; False if there is nothing to do.
+    async def revert(self, name: RoomName, author_id: int, since: str, author: Author) -> bool:
+        """Take back what the author has done since, by an edit of `author`; False if there is nothing to do.
 
         Raises as `restore` does.
         """
-        self._check_free(name, user_id)
+        self._check_free(name, author.user_id)
         changes = await self.changes(name)
         client_id = self._new_id(changes)
         moment = _moment(changes, since)
         update = await self._workshop.do(reversal, changes, author_id, moment, client_id)
-        return await self._write(name, changes.epoch, update, user_id)
+        return await self._write(name, changes.epoch, update, author)
 
-    async def _write(self, name: RoomName, epoch: int, update: bytes | None, user_id: int) -> bool:
+    async def _write(self, name: RoomName, epoch: int, update: bytes | None, author: Author) -> bool:
         if update is None:
             return False
         async with self._rooms.visit(name, may_create=False) as room:
-            self._check_free(name, user_id)  # it may have been locked meanwhile
+            self._check_free(name, author.user_id)  # it may have been locked meanwhile
             if room.epoch != epoch:
                 raise RoomBusy
-            await room.merge(AbsentAuthor(user_id), update, is_reply=False)
+            await room.merge(AbsentAuthor(*author), update, is_reply=False)
             await self._commits.drain()
             if room.journal.failure is not None:
                 raise room.journal.failure
@@ -211,7 +212,7 @@ class History:
 
 def _changes(rows: Sequence[StoredRow], epoch: int) -> list[Change]:
     return [
-        Change(update.data, seq, update.received_at_ms, row.author_id, frozenset(row.client_ids))
+        Change(update.data, seq, update.received_at_ms, row.author_id, frozenset(row.client_ids), row.run_id)
         for stored in rows
         if (row := stored.row).epoch == epoch
         for update, seq in zip(row.updates, stored.seqs, strict=True)

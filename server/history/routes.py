@@ -142,14 +142,13 @@ def _add_turning_routes(router: APIRouter, settings: Settings) -> None:
     async def restore(body: RestoreRequest, writer: Writer, door: Door, past: _Past) -> TurnedBackModel:
         """Make the document what it was, by an edit that all see."""
         await recheck(door, settings, writer)
-        return TurnedBackModel(changed=await past.restore(writer.room, body.at, writer.identity.user_id))
+        return TurnedBackModel(changed=await past.restore(writer.room, body.at, writer.identity.author))
 
     @router.post(f"{_DOCUMENT}/revert")
     async def revert(body: RevertRequest, writer: Writer, door: Door, past: _Past) -> TurnedBackModel:
         """Take back what one user has written since a moment; what others wrote stays."""
         await recheck(door, settings, writer)
-        user_id = writer.identity.user_id
-        changed = await past.revert(writer.room, body.user_id, body.since, user_id)
+        changed = await past.revert(writer.room, body.user_id, body.since, writer.identity.author)
         return TurnedBackModel(changed=changed)
 
 

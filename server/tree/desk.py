@@ -11,6 +11,7 @@ from server.documents.service import Documents
 from server.locks.telling import iso
 from server.rooms.names import RoomName, file_name
 from server.rooms.room_manager import NoSuchRoom
+from server.rooms.runs import Author
 from server.tree.entries import Entry, Folder
 from server.tree.languages import language_of
 from server.tree.paths import MAX_PATH_CHARACTERS, BadPath, PathIndex, folded
@@ -29,8 +30,8 @@ class NoSuchFile(Exception):
     """The tree, or its trash, has no such file or folder."""
 
 
-CreateText = Callable[[int, str, int, str], Awaitable[object]]
-"""(workspace, file id, user, text): make the file's document."""
+CreateText = Callable[[int, str, Author, str], Awaitable[object]]
+"""(workspace, file id, author, text): make the file's document."""
 
 
 class TreeDesk:
@@ -49,7 +50,7 @@ class TreeDesk:
     async def create(
         self,
         workspace_id: int,
-        user_id: int,
+        author: Author,
         file_id: str,
         path: str,
         *,
@@ -58,37 +59,37 @@ class TreeDesk:
         rename: bool = False,
     ) -> Entry:
         """A new file; the same one, asked for again. Raises PathTaken, FileExists."""
-        plan = partial(self._create, workspace_id, user_id, file_id, path, language, rename)
-        await self.trees.edit(workspace_id, user_id, plan)
+        plan = partial(self._create, workspace_id, author, file_id, path, language, rename)
+        await self.trees.edit(workspace_id, author, plan)
         if text is not None:
-            await self._create_text(workspace_id, file_id, user_id, text)
+            await self._create_text(workspace_id, file_id, author, text)
         return await self.get(workspace_id, file_id)
 
     async def copy(
-        self, workspace_id: int, user_id: int, source_id: str, file_id: str, path: str, *, rename: bool
+        self, workspace_id: int, author: Author, source_id: str, file_id: str, path: str, *, rename: bool
     ) -> Entry:
         """A new file with all that another's document has now. Raises NoSuchFile, PathTaken, UpdateRefused."""
         source = await self.get(workspace_id, source_id)
-        plan = partial(self._create, workspace_id, user_id, file_id, path, source.language, rename)
-        await self.trees.edit(workspace_id, user_id, plan)
+        plan = partial(self._create, workspace_id, author, file_id, path, source.language, rename)
+        await self.trees.edit(workspace_id, author, plan)
         await self._copy_document(
-            file_name(workspace_id, source_id), file_name(workspace_id, file_id), user_id
+            file_name(workspace_id, source_id), file_name(workspace_id, file_id), author
         )
         return await self.get(workspace_id, file_id)
 
-    async def _copy_document(self, source: RoomName, target: RoomName, user_id: int) -> None:
+    async def _copy_document(self, source: RoomName, target: RoomName, author: Author) -> None:
         """Once: whoever has lost the answer asks again."""
         try:
             await self._documents.describe(target)
         except NoSuchRoom:
             with suppress(NoSuchRoom):  # nobody has ever written it
                 content = await self._documents.export(source)
-                await self._documents.replace(target, content, user_id)
+                await self._documents.replace(target, content, author)
 
     def _create(
         self,
         workspace_id: int,
-        user_id: int,
+        author: Author,
         file_id: str,
         path: str,
         language: str | None,
@@ -101,15 +102,17 @@ class TreeDesk:
         if held is not None or self.trees.book.get(workspace_id, file_id) is not None:
             raise PathTaken(f"there is a file {file_id!r} already, or in the trash")
         free = _free(tree.paths, path, rename=rename)
-        self._check_locks(workspace_id, user_id, free)
+        self._check_locks(workspace_id, author.user_id, free)
         now_ms = self.trees.now_ms()
-        entry = Entry(free, language or language_of(free), user_id, iso(now_ms), _path_at(tree, now_ms))
+        entry = Entry(
+            free, language or language_of(free), author.user_id, iso(now_ms), _path_at(tree, now_ms)
+        )
         return Plan({file_id: entry})
 
     async def change(
         self,
         workspace_id: int,
-        user_id: int,
+        author: Author,
         file_id: str,
         *,
         path: str | None,
@@ -127,14 +130,14 @@ class TreeDesk:
                 paths = tree.paths.copy()
                 paths.remove_file(held.path)
                 free = _free(paths, path, rename=rename)
-                self._check_locks(workspace_id, user_id, held.path, free)
+                self._check_locks(workspace_id, author.user_id, held.path, free)
                 entry = entry._replace(path=free, path_at=_path_at(tree, self.trees.now_ms()))
             return Plan({file_id: entry})
 
-        await self.trees.edit(workspace_id, user_id, plan)
+        await self.trees.edit(workspace_id, author, plan)
         return await self.get(workspace_id, file_id)
 
-    async def delete(self, workspace_id: int, user_id: int, file_id: str) -> None:
+    async def delete(self, workspace_id: int, author: Author, file_id: str) -> None:
         """Into the trash; what is there already stays. Raises NoSuchFile."""
 
         def plan(tree: Tree) -> Plan:
@@ -142,10 +145,10 @@ class TreeDesk:
             if held is None and self.trees.book.get(workspace_id, file_id) is None:
                 raise NoSuchFile(f"there is no file {file_id!r} in this workspace")
             if held is not None:
-                self._check_locks(workspace_id, user_id, held.path)
+                self._check_locks(workspace_id, author.user_id, held.path)
             return Plan({file_id: None})
 
-        await self.trees.edit(workspace_id, user_id, plan)
+        await self.trees.edit(workspace_id, author, plan)
 
     async def get(self, workspace_id: int, file_id: str) -> Entry:
         """Raises NoSuchFile."""
@@ -156,7 +159,7 @@ class TreeDesk:
 
     # Folders
 
-    async def create_folder(self, workspace_id: int, user_id: int, path: str) -> tuple[str, Folder]:
+    async def create_folder(self, workspace_id: int, author: Author, path: str) -> tuple[str, Folder]:
         """A folder, or the one that is there. Raises PathTaken."""
         made: dict[str, Folder] = {}
 
@@ -167,19 +170,19 @@ class TreeDesk:
                 return Plan()
             if tree.paths.free_for_folder(path) != path:
                 raise PathTaken(f"{path!r}, or what is above it, is a file")
-            self._check_locks(workspace_id, user_id, path)
-            made[path] = Folder(user_id, iso(self.trees.now_ms()))
+            self._check_locks(workspace_id, author.user_id, path)
+            made[path] = Folder(author.user_id, iso(self.trees.now_ms()))
             return Plan(folders=made)
 
-        await self.trees.edit(workspace_id, user_id, plan)
+        await self.trees.edit(workspace_id, author, plan)
         return next(iter(made.items()))
 
-    async def move_folder(self, workspace_id: int, user_id: int, path: str, new_path: str) -> None:
+    async def move_folder(self, workspace_id: int, author: Author, path: str, new_path: str) -> None:
         """With all that is in it; locks of it go along. Raises NoSuchFile, PathTaken, BadPath."""
 
         def plan(tree: Tree) -> Plan:
             entries, folders = _within(tree, path)
-            self._check_locks(workspace_id, user_id, path, new_path)
+            self._check_locks(workspace_id, author.user_id, path, new_path)
             paths, path_at = tree.paths.copy(), _path_at(tree, self.trees.now_ms())
             for entry in entries.values():
                 paths.remove_file(entry.path)
@@ -198,22 +201,22 @@ class TreeDesk:
             return Plan(moved, gone | there, moves={path: new_path})
 
         if path != new_path:
-            await self.trees.edit(workspace_id, user_id, plan)
+            await self.trees.edit(workspace_id, author, plan)
 
-    async def delete_folder(self, workspace_id: int, user_id: int, path: str) -> None:
+    async def delete_folder(self, workspace_id: int, author: Author, path: str) -> None:
         """All files in it go to the trash, together. Raises NoSuchFile."""
 
         def plan(tree: Tree) -> Plan:
             entries, folders = _within(tree, path)
-            self._check_locks(workspace_id, user_id, path)
+            self._check_locks(workspace_id, author.user_id, path)
             return Plan(dict.fromkeys(entries), dict.fromkeys(folders))
 
-        await self.trees.edit(workspace_id, user_id, plan)
+        await self.trees.edit(workspace_id, author, plan)
 
     # The trash
 
     async def restore(
-        self, workspace_id: int, user_id: int, file_id: str, *, together: bool
+        self, workspace_id: int, author: Author, file_id: str, *, together: bool
     ) -> Mapping[str, Entry]:
         """Take it out of the trash, or all that went there with it; where its path is taken it gets a number.
 
@@ -233,14 +236,14 @@ class TreeDesk:
             for each in rows:
                 if each.file_id not in tree.entries:
                     free = paths.free_for_file(each.path)
-                    self._check_locks(workspace_id, user_id, free)
+                    self._check_locks(workspace_id, author.user_id, free)
                     paths.add_file(each.file_id, free)
                     restored[each.file_id] = Entry(
                         free, each.language, each.created_by, each.created_at, path_at
                     )
             return Plan(dict(restored), is_restored=True)
 
-        await self.trees.edit(workspace_id, user_id, plan)
+        await self.trees.edit(workspace_id, author, plan)
         return restored
 
     async def purge(self, workspace_id: int, user_id: int, file_id: str) -> None:

@@ -160,7 +160,7 @@ def _add_file_routes(router: APIRouter, settings: Settings) -> None:
         async with _locks_told(door, writer):
             entry = await desk.create(
                 workspace_id,
-                writer.identity.user_id,
+                writer.identity.author,
                 file_id,
                 body.path,
                 language=body.language,
@@ -177,7 +177,7 @@ def _add_file_routes(router: APIRouter, settings: Settings) -> None:
         async with _locks_told(door, writer):
             entry = await desk.change(
                 writer.room.id,
-                writer.identity.user_id,
+                writer.identity.author,
                 file_id,
                 path=body.path,
                 language=body.language,
@@ -195,7 +195,7 @@ def _add_file_routes(router: APIRouter, settings: Settings) -> None:
         new_id: FileId = body.file_id or str(uuid4())
         async with _locks_told(door, writer):
             entry = await desk.copy(
-                writer.room.id, writer.identity.user_id, file_id, new_id, body.path, rename=body.rename
+                writer.room.id, writer.identity.author, file_id, new_id, body.path, rename=body.rename
             )
         return FileModel.of(writer.room.id, new_id, entry)
 
@@ -203,7 +203,7 @@ def _add_file_routes(router: APIRouter, settings: Settings) -> None:
     async def delete_file(file_id: _FileIdOfPath, writer: Writer, door: Door, desk: _Desk) -> None:
         """Put it into the trash."""
         async with _locks_told(door, writer):
-            await desk.delete(writer.room.id, writer.identity.user_id, file_id)
+            await desk.delete(writer.room.id, writer.identity.author, file_id)
 
 
 def _add_folder_routes(router: APIRouter, settings: Settings) -> None:
@@ -213,7 +213,7 @@ def _add_folder_routes(router: APIRouter, settings: Settings) -> None:
     async def create_folder(body: FolderRequest, writer: Writer, door: Door, desk: _Desk) -> FolderModel:
         """Make a folder, or find the one that is there."""
         async with _locks_told(door, writer):
-            made = await desk.create_folder(writer.room.id, writer.identity.user_id, body.path)
+            made = await desk.create_folder(writer.room.id, writer.identity.author, body.path)
         return FolderModel.of(*made)
 
     @router.patch(f"{_WORKSPACE}/folders/{{path:path}}", status_code=204)
@@ -222,13 +222,13 @@ def _add_folder_routes(router: APIRouter, settings: Settings) -> None:
     ) -> None:
         """Rename or move it, with all that is in it."""
         async with _locks_told(door, writer):
-            await desk.move_folder(writer.room.id, writer.identity.user_id, path, body.path)
+            await desk.move_folder(writer.room.id, writer.identity.author, path, body.path)
 
     @router.delete(f"{_WORKSPACE}/folders/{{path:path}}", status_code=204)
     async def delete_folder(path: _FolderOfPath, writer: Writer, door: Door, desk: _Desk) -> Response:
         """Put all files that are in it into the trash, together."""
         async with _locks_told(door, writer):
-            await desk.delete_folder(writer.room.id, writer.identity.user_id, path)
+            await desk.delete_folder(writer.room.id, writer.identity.author, path)
         return Response(status_code=204)
 
 
@@ -258,7 +258,7 @@ def _add_trash_routes(router: APIRouter, settings: Settings) -> None:
         """Put it back, or all that was deleted with it; with a number where its path is taken."""
         together = body is not None and body.together
         async with _locks_told(door, writer):
-            restored = await desk.restore(writer.room.id, writer.identity.user_id, file_id, together=together)
+            restored = await desk.restore(writer.room.id, writer.identity.author, file_id, together=together)
         return RestoredModel.of(writer.room.id, restored)
 
     @router.delete(f"{_WORKSPACE}/trash/{{file_id:path}}", status_code=204)

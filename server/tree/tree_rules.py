@@ -6,6 +6,7 @@ from crdt_store.effects import Effect
 from server.protocol.merge_updates import merge_updates
 from server.protocol.structs import Id
 from server.rooms.rules import Ruling
+from server.rooms.runs import Run
 from server.tree.entries import Change, ChangeKind, Stamp
 from server.tree.judging import LockedBy, TreeJudging
 from server.tree.settling import Settled, settle
@@ -42,7 +43,15 @@ class TreeRules:
         """The document holds this."""
         self.tree.take_in(update)
 
-    def judge(self, update: bytes, user_id: int, owner_of: Callable[[int], int | None], *, at: Id) -> Ruling:
+    def judge(
+        self,
+        update: bytes,
+        user_id: int,
+        owner_of: Callable[[int], int | None],
+        *,
+        at: Id,
+        run: Run | None = None,
+    ) -> Ruling:
         """What is accepted is put right at once: paths, who made it, and names that are taken."""
         judging = TreeJudging(self.tree, user_id, owner_of, self._locked_by)
         judged, refusals = judging.judge(update, at)

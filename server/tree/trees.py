@@ -25,6 +25,7 @@ from server.rooms.names import (
 from server.rooms.room import Room, RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomManager, RoomUnavailable
 from server.rooms.rules import DocumentRules, Written
+from server.rooms.runs import Author, BudgetExceeded
 from server.tree.book import FileBook
 from server.tree.entries import Change, ChangeKind, Entry, Folder, Stamp, changes_of
 from server.tree.languages import language_of
@@ -173,11 +174,11 @@ class Trees:
     # What the server writes
 
     async def edit(
-        self, workspace_id: int, author_id: int | None, plan: Callable[[Tree], Plan]
+        self, workspace_id: int, author: Author | None, plan: Callable[[Tree], Plan]
     ) -> Sequence[Change]:
         """Write what `plan` makes of the tree as it is then; returns once it is committed.
 
-        Raises what the plan raises, LogUnavailable, RoomUnavailable.
+        Raises what the plan raises, BudgetExceeded, LogUnavailable, RoomUnavailable.
         """
         name = workspace_name(workspace_id)
         async with self.rooms.visit(name, may_create=True) as room:
@@ -187,7 +188,8 @@ class Trees:
             give_up = partial(_settle, answer, lost)
             room.on_end(give_up)
             answer.add_done_callback(lambda _: room.on_end_no_more(give_up))
-            room.write(partial(self._build, room, author_id, plan, answer), author_id=author_id)
+            author_id, run = author or (None, None)
+            room.write(partial(self._build, room, author, plan, answer), author_id=author_id, run=run)
             try:
                 async with asyncio.timeout(_COMMIT_SECONDS):
                     return await answer
@@ -208,7 +210,7 @@ class Trees:
     def _build(
         self,
         room: Room,
-        author_id: int | None,
+        author: Author | None,
         plan: Callable[[Tree], Plan],
         answer: "asyncio.Future[Sequence[Change]]",
         at: Id,
@@ -223,6 +225,13 @@ class Trees:
         update = write_entries(tree, at, planned.entries, planned.folders)
         if update is None:
             room.when_committed(partial(_settle, answer, ()))
+            return None
+        author_id, run = author or (None, None)
+        try:
+            if run is not None:
+                run.check(room.name.canonical, len(update))
+        except BudgetExceeded as exceeded:
+            _settle(answer, exceeded)
             return None
         before = {file_id: tree.entries.get(file_id) for file_id in planned.entries}
         changes = changes_of(before, planned.entries, restored=planned.is_restored)
