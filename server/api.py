@@ -10,6 +10,7 @@ from server.documents.routes import add_document_routes
 from server.events.routes import add_event_routes
 from server.files.routes import add_file_routes
 from server.history.routes import add_history_routes
+from server.history.run_routes import add_run_routes
 from server.jobs.routes import add_job_routes
 from server.lfs.routes import add_lfs_routes
 from server.limits.routes import add_limit_routes
@@ -39,6 +40,7 @@ _made: dict[str, FastAPI] = {}
 def _make(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None)
     add_history_routes(app, settings)  # before those of documents, whose paths may end like any
+    add_run_routes(app, settings)
     add_document_routes(app, settings)
     add_access_routes(app, settings)
     add_project_routes(app, settings)

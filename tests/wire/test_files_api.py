@@ -11,6 +11,7 @@ from server.files.edits import Edit
 from server.files.version import Version
 from server.files.writing import _client_id
 from server.rooms.names import parse_room_name
+from server.rooms.runs import Author
 from tests.files.file_client import FileClient, file_client
 from tests.wire.client import Writer
 from tests.wire.conftest import ROOM, RunningServer, run_server
@@ -290,7 +291,7 @@ async def test_a_change_is_made_though_somebody_has_taken_its_client_id_before(
 ) -> None:
     etag = await agent.create("abc")
     user_id = (await agent._http.get("/api/me")).json()["user_id"]
-    expected = _client_id(FILE, user_id, Version.parse(etag.strip('"')), [Edit(3, 3, "def")], 0)
+    expected = _client_id(FILE, Author(user_id), Version.parse(etag.strip('"')), [Edit(3, 3, "def")], 0)
     forger = Writer(expected)
     client = await server.client("forger")
     forger.doc.apply_update(await client.sync())

@@ -193,7 +193,14 @@ def path_of(scene: Scene, path: str) -> str:
     query = queries.get(path, "")
     return (
         path.format(
-            **values, message_id="m", notification_id=1, job_id=1, path="a.md", conflict_id=1, version_id=1
+            **values,
+            message_id="m",
+            notification_id=1,
+            job_id=1,
+            path="a.md",
+            conflict_id=1,
+            version_id=1,
+            run_id=1,
         )
         + query
     )
@@ -303,7 +310,7 @@ async def test_every_route_lets_in_whom_its_row_says(
             status = 403  # a limited token ends itself alone
         assert refusal(response) == status, (role, response.text)
         if status is None and not re.search(
-            r"stale-update/|\{(message|notification|conflict|version)_id\}|/content", path
+            r"stale-update/|\{(message|notification|conflict|version|run)_id\}|/content", path
         ):
             assert response.is_success, (role, response.text)
 
