@@ -30,6 +30,11 @@ class ErrorCode(StrEnum):
 
     UNAUTHORIZED = "unauthorized", 401, "no token, or one that is not valid"
     FORBIDDEN = "forbidden", 403, "the caller's role may not do this here"
+    BUDGET_EXCEEDED = (
+        "budget_exceeded",
+        403,
+        "an agent's run has used up what its token lets it write: details.limit",
+    )
     NOT_FOUND = "not_found", 404, "there is no such thing, or the caller has no role in it"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "this path has no such method"
     TIMEOUT = "timeout", 408, "the request did not come in time"
@@ -48,11 +53,6 @@ class ErrorCode(StrEnum):
     LAST_ADMIN = "last_admin", 409, "the project would be left without an admin"
     LOCKED = "locked", 409, "somebody has locked it, or what is above or below it: the details say who"
     PATH_TAKEN = "path_taken", 409, "there is a file or folder of that path already, whatever its case"
-    BUDGET_EXCEEDED = (
-        "budget_exceeded",
-        403,
-        "an agent's run has used up what its token lets it write: details.limit",
-    )
     VERSION_UNKNOWN = (
         "version_unknown",
         412,

@@ -127,7 +127,7 @@ def add_run_routes(app: FastAPI, settings: Settings) -> None:
         found = await door.stores.runs.find(run_id)
         parts = [part async for part in _writable(door, caller, run_id, after, limit + 1)]
         if found is None or not (parts or found.user_id == caller.user_id):
-            raise ApiError(ErrorCode.NOT_FOUND, f"there is no run {run_id}, or not for you")
+            raise ApiError(ErrorCode.NOT_FOUND, f"no run {run_id}")
         documents = [PartModel.of(part) for part in parts[:limit]]
         more = documents[-1].room if len(parts) > limit else None
         return RunPage(run=RunModel.of(found), documents=documents, after=more)
