@@ -39,8 +39,8 @@ _made: dict[str, FastAPI] = {}
 
 def _make(settings: Settings) -> FastAPI:
     app = FastAPI(openapi_url=None)
+    add_run_routes(app, settings)  # before those of the history, whose last words they share
     add_history_routes(app, settings)  # before those of documents, whose paths may end like any
-    add_run_routes(app, settings)
     add_document_routes(app, settings)
     add_access_routes(app, settings)
     add_project_routes(app, settings)

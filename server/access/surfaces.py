@@ -99,6 +99,7 @@ HTTP: Mapping[tuple[str, str], Surface] = {
     ("POST", "/api/documents/{room}/revert"): _WRITE,
     ("GET", "/api/documents/{room}/runs"): _WRITE,
     ("POST", "/api/documents/{room}/runs/{run_id}/keep"): Surface(Action.WRITE, "no agent"),
+    ("POST", "/api/documents/{room}/runs/{run_id}/revert"): Surface(Action.WRITE, "no agent"),
     ("GET", "/api/runs/{run_id}"): Surface(Open.ANY_TOKEN, "shows documents that the caller may write"),
     ("GET", "/api/copies/{room}"): _READ,
     ("PUT", "/api/copies/{room}"): _REPLACE,

@@ -3,7 +3,7 @@
 from server.history.changes import Changes
 from server.history.past import Past
 from server.history.reading import Part, Piece, blame, compare, text_at
-from server.history.turning_back import restoring, turn_back, without
+from server.history.turning_back import restoring, turn_back, without, without_run
 
 ROOT = "content"
 """What is read where no root is named."""
@@ -33,6 +33,12 @@ def reversal(changes: Changes, author_id: int, since: int, client_id: int) -> by
     """The edit that takes back what a user has done since; None if there is nothing to do."""
     past = Past(changes)
     return turn_back(past, without(past, author_id, since), client_id, is_exact=False)
+
+
+def reversal_of_run(changes: Changes, run_id: int, client_id: int) -> bytes | None:
+    """The edit that takes back what a run of an agent has done; None if there is nothing to do."""
+    past = Past(changes)
+    return turn_back(past, without_run(past, run_id), client_id, is_exact=False)
 
 
 def _until(changes: Changes, moment: int) -> Changes:

@@ -8,7 +8,14 @@ from crdt_store.group_commit import GroupCommit
 from crdt_store.update_log import StoredRow, UpdateLog
 from server.documents.absent_author import AbsentAuthor
 from server.documents.service import KeptByRules, Locked, LockOn
-from server.history.answers import blame_at, comparison, restoration, reversal, text_of_moment
+from server.history.answers import (
+    blame_at,
+    comparison,
+    restoration,
+    reversal,
+    reversal_of_run,
+    text_of_moment,
+)
 from server.history.changes import Change, Changes
 from server.history.entries import Entry, entries_of
 from server.history.reading import Part, Piece
@@ -143,6 +150,16 @@ class History:
         client_id = self._new_id(changes)
         moment = _moment(changes, since)
         update = await self._workshop.do(reversal, changes, author_id, moment, client_id)
+        return await self._write(name, changes.epoch, update, author)
+
+    async def revert_run(self, name: RoomName, run_id: int, author: Author) -> bool:
+        """Take back what a run of an agent has done, by an edit of `author`; False if there is nothing to do.
+
+        Raises as `restore` does.
+        """
+        self._check_free(name, author.user_id)
+        changes = await self.changes(name)
+        update = await self._workshop.do(reversal_of_run, changes, run_id, self._new_id(changes))
         return await self._write(name, changes.epoch, update, author)
 
     async def _write(self, name: RoomName, epoch: int, update: bytes | None, author: Author) -> bool:

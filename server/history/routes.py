@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Response
 
 from auth.grants import Action
 from crdt_store.document_versions import NameTaken, TooManyVersions
@@ -14,7 +14,7 @@ from server.documents.service import KeptByRules, Locked
 from server.engine.document import EngineFailure
 from server.history.answers import ROOT
 from server.history.changes import BadMoment
-from server.history.desk import History, NoSuchVersion
+from server.history.desk import NoSuchVersion
 from server.history.models import (
     MAX_LISTED,
     BlamePage,
@@ -29,6 +29,7 @@ from server.history.models import (
     VersionModel,
     page_of,
 )
+from server.history.reached import Past
 from server.history.workshop import TooMuchWork
 from server.rooms.room import RoomBusy
 from server.rooms.room_manager import NoSuchRoom, RoomUnavailable
@@ -73,7 +74,7 @@ def _add_reading_routes(router: APIRouter, settings: Settings) -> None:
     @router.get(f"{_DOCUMENT}/history")
     async def history(
         writer: Writer,
-        past: _Past,
+        past: Past,
         at: At = None,
         form: Annotated[Form, Query(alias="format")] = Form.TEXT,
         root: Root = ROOT,
@@ -90,14 +91,14 @@ def _add_reading_routes(router: APIRouter, settings: Settings) -> None:
         return Response(text.encode(), media_type="text/plain; charset=utf-8")  # type: ignore[return-value]
 
     @router.get(f"{_DOCUMENT}/blame")
-    async def blame(writer: Writer, past: _Past, at: At = None, root: Root = ROOT) -> BlamePage:
+    async def blame(writer: Writer, past: Past, at: At = None, root: Root = ROOT) -> BlamePage:
         """Who wrote what of the text."""
         return BlamePage.of(await past.blame(writer.room, at, root))
 
     @router.get(f"{_DOCUMENT}/diff")
     async def diff(
         writer: Writer,
-        past: _Past,
+        past: Past,
         before: Annotated[str, Query(alias="from", max_length=64)],
         after: Annotated[str | None, Query(alias="to", max_length=64)] = None,
         root: Root = ROOT,
@@ -110,12 +111,12 @@ def _add_version_routes(router: APIRouter, settings: Settings) -> None:
     Writer = Annotated[Access, Depends(access(settings, Action.WRITE))]  # noqa: N806 - a type
 
     @router.get(f"{_DOCUMENT}/versions")
-    async def versions(writer: Writer, past: _Past) -> list[VersionModel]:
+    async def versions(writer: Writer, past: Past) -> list[VersionModel]:
         """The moments that have a name, newest first."""
         return [VersionModel.of(version) for version in await past.versions(writer.room)]
 
     @router.post(f"{_DOCUMENT}/versions", status_code=201)
-    async def add_version(body: NewVersionRequest, writer: Writer, door: Door, past: _Past) -> VersionModel:
+    async def add_version(body: NewVersionRequest, writer: Writer, door: Door, past: Past) -> VersionModel:
         """Give a moment a name."""
         await recheck(door, settings, writer)
         user_id = writer.identity.user_id
@@ -123,14 +124,14 @@ def _add_version_routes(router: APIRouter, settings: Settings) -> None:
 
     @router.patch(f"{_DOCUMENT}/versions/{{version_id}}")
     async def rename_version(
-        version_id: VersionId, body: RenameRequest, writer: Writer, door: Door, past: _Past
+        version_id: VersionId, body: RenameRequest, writer: Writer, door: Door, past: Past
     ) -> VersionModel:
         """Give it another name."""
         await recheck(door, settings, writer)
         return VersionModel.of(await past.rename_version(writer.room, version_id, body.name))
 
     @router.delete(f"{_DOCUMENT}/versions/{{version_id}}", status_code=204)
-    async def remove_version(version_id: VersionId, writer: Writer, past: _Past) -> None:
+    async def remove_version(version_id: VersionId, writer: Writer, past: Past) -> None:
         """Forget the name; the moment stays."""
         await past.remove_version(writer.room, version_id)
 
@@ -139,22 +140,14 @@ def _add_turning_routes(router: APIRouter, settings: Settings) -> None:
     Writer = Annotated[Access, Depends(access(settings, Action.WRITE))]  # noqa: N806 - a type
 
     @router.post(f"{_DOCUMENT}/restore")
-    async def restore(body: RestoreRequest, writer: Writer, door: Door, past: _Past) -> TurnedBackModel:
+    async def restore(body: RestoreRequest, writer: Writer, door: Door, past: Past) -> TurnedBackModel:
         """Make the document what it was, by an edit that all see."""
         await recheck(door, settings, writer)
         return TurnedBackModel(changed=await past.restore(writer.room, body.at, writer.identity.author))
 
     @router.post(f"{_DOCUMENT}/revert")
-    async def revert(body: RevertRequest, writer: Writer, door: Door, past: _Past) -> TurnedBackModel:
+    async def revert(body: RevertRequest, writer: Writer, door: Door, past: Past) -> TurnedBackModel:
         """Take back what one user has written since a moment; what others wrote stays."""
         await recheck(door, settings, writer)
         changed = await past.revert(writer.room, body.user_id, body.since, writer.identity.author)
         return TurnedBackModel(changed=changed)
-
-
-def _past(request: Request) -> History:
-    history: History = request.app.state.history
-    return history
-
-
-_Past = Annotated[History, Depends(_past)]

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from pydantic import BaseModel
 
 from auth.grants import Action, Grant
-from crdt_store.run_edits import KEPT
+from crdt_store.run_edits import KEPT, REVERTED
 from crdt_store.runs import MAX_LISTED, RunPart, Runs, StoredRun
 from server.access.callers import Caller, Door
 from server.access.doorkeeper import Doorkeeper
 from server.access.identity import Identity
 from server.api_errors import ApiError, ErrorCode
 from server.documents.access import Access, access, recheck
+from server.history.reached import Past
 from server.rooms.names import parse_room_name
 from server.settings import Settings
 
@@ -135,13 +136,18 @@ def add_run_routes(app: FastAPI, settings: Settings) -> None:
     @router.post(f"{_RUNS}/{{run_id}}/keep")
     async def keep(run_id: RunId, writer: Writer, door: Door) -> PartModel:
         """Say that what the run has written in the document stays; what it writes then is open again."""
-        await recheck(door, settings, writer)
-        if writer.identity.run is not None:
-            raise ApiError(ErrorCode.FORBIDDEN, "agents do not decide of what agents write")
+        await _check_decides(door, settings, writer)
         part = await _part(door.stores.runs, run_id, writer)
-        now_ms = int(door.now_seconds() * 1000)
-        if not await door.stores.runs.decide(part, KEPT, writer.identity.user_id, now_ms):
-            raise ApiError(ErrorCode.UNAVAILABLE, f"run {run_id} has just written more: look at it again")
+        await _decide(door, part, KEPT, writer)
+        return PartModel.of(await _part(door.stores.runs, run_id, writer))
+
+    @router.post(f"{_RUNS}/{{run_id}}/revert")
+    async def revert(run_id: RunId, writer: Writer, door: Door, past: Past) -> PartModel:
+        """Take back what the run has written in the document; what others have written meanwhile stays."""
+        await _check_decides(door, settings, writer)
+        part = await _part(door.stores.runs, run_id, writer)
+        await past.revert_run(writer.room, run_id, writer.identity.author)
+        await _decide(door, part, REVERTED, writer)
         return PartModel.of(await _part(door.stores.runs, run_id, writer))
 
     app.include_router(router)
@@ -160,6 +166,18 @@ async def _writable(
                 if not limit:
                     return
         after = parts[-1].document
+
+
+async def _check_decides(door: Doorkeeper, settings: Settings, given: Access) -> None:
+    await recheck(door, settings, given)
+    if given.identity.run is not None:
+        raise ApiError(ErrorCode.FORBIDDEN, "agents do not decide of what agents write")
+
+
+async def _decide(door: Doorkeeper, part: RunPart, state: str, given: Access) -> None:
+    now_ms = int(door.now_seconds() * 1000)
+    if not await door.stores.runs.decide(part, state, given.identity.user_id, now_ms):
+        raise ApiError(ErrorCode.UNAVAILABLE, f"run {part.run.id} has just written more: look at it again")
 
 
 async def _part(runs: Runs, run_id: int, given: Access) -> RunPart:

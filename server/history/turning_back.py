@@ -36,6 +36,14 @@ def without(past: Past, author_id: int, since: int) -> Counts:
     )
 
 
+def without_run(past: Past, run_id: int) -> Counts:
+    """All, but what this run of an agent has inserted and deleted."""
+    changes = past.changes.all
+    return Counts(
+        lambda number, _: changes[number].run_id != run_id, lambda number: changes[number].run_id != run_id
+    )
+
+
 def turn_back(past: Past, counts: Counts, client_id: int, *, is_exact: bool) -> bytes | None:
     """The update, written under a `turning_id` that the document has nothing of; None if there is nothing to do.
 

@@ -140,6 +140,26 @@ async def test_a_person_keeps_a_run_no_agent_does_and_more_edits_open_it_again(s
     assert unknown.status_code == 404
 
 
+async def test_a_run_is_reverted_and_what_people_wrote_meanwhile_stays(server: RunningServer) -> None:
+    writer, hand = Writer(1001), Writer(1002)
+    alice, agent = await server.client(), await server.client(token=token(server))
+    typed = hand.type("one two ")
+    await alice.edit(typed)
+    writer.doc.apply_update(typed)
+    for update in (writer.erase(0, 4), writer.type("three ")):
+        await agent.edit(update)
+        hand.doc.apply_update(update)
+    await alice.edit(hand.type("four"))
+    run_id = (await runs_of(server))["runs"][0]["run"]["id"]
+    path = f"/api/documents/{ROOM}/runs/{run_id}/revert"
+    assert (await ask(server, token(server), "POST", path)).status_code == 403
+    reverted = (await ask(server, server.token(), "POST", path)).json()
+    assert reverted["state"] == "reverted"
+    assert await alice.text() == "one two four"
+    assert (await ask(server, server.token(), "POST", path)).json()["state"] == "reverted"
+    assert await alice.text() == "one two four"
+
+
 async def test_an_update_beyond_the_budget_is_denied_with_the_limit_and_the_agent_goes_on_reading(
     server: RunningServer,
 ) -> None:
