@@ -73,7 +73,7 @@ def encode_seqs(seqs: Sequence[int], first: int) -> bytes | None:
         return None
     out = bytearray()
     for seq, updates in groupby(seqs):
-        _write_varint(out, seq - first)
+        _write_varint(out, max(seq - first, 0))  # below it: of another compaction, which will be refused
         _write_varint(out, len(list(updates)))
     return bytes(out)
 
