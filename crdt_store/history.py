@@ -49,6 +49,11 @@ def pack(document: str, compaction: Compaction) -> list[dict[str, Any]]:
     return records
 
 
+def repacked(document: str, record: RowMapping, stored: StoredRow) -> dict[str, Any]:
+    """The same record with other updates, which say the same and begin and end with the same seqs."""
+    return _record(document, record["epoch"], (record["first_seq"], record["last_seq"]), [stored])
+
+
 def _record(document: str, epoch: int, seqs: tuple[int, int], packed: Sequence[StoredRow]) -> dict[str, Any]:
     rows = [stored.row for stored in packed]
     author_id, run_id = (rows[0].author_id, rows[0].run_id) if rows else (None, None)

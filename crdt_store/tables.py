@@ -167,7 +167,9 @@ history = Table(
     Column("checksum", LargeBinary, nullable=False),
     Column("packed_seqs", LargeBinary),  # of rows that were packed: which seq each update had
     Column("run_id", _BigId),
+    Column("thinned_at_ms", BigInteger),  # when its updates became one for each step of time
     UniqueConstraint("document_id", "last_seq"),
+    Index(None, "thinned_at_ms", "last_received_at_ms"),
     sqlite_autoincrement=True,
 )
 

@@ -50,6 +50,7 @@ from server.files.json_writing import FileSpeaking
 from server.files.parts import Files
 from server.files.versions import Versions
 from server.history.desk import History
+from server.history.retention import Retention, retention_policy
 from server.history.workshop import Workshop
 from server.jobs.worker import JobPolicy
 from server.limits.connections import ConnectionCounts
@@ -425,6 +426,13 @@ async def _serving(
             tasks.start_soon(file_news.run)
             tasks.start_soon(files.run)
             tasks.start_soon(tree.run)
+            retention = Retention(
+                database,
+                retention_policy(settings),
+                period_seconds=settings.history_thinning_seconds,
+                now_ms=now_ms,
+            )
+            tasks.start_soon(retention.run)
             tasks.start_soon(watch_event_loop, settings.engine_call_seconds)
             yield _Parts(
                 rooms,

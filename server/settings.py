@@ -249,6 +249,15 @@ class Settings(BaseSettings):
     history_memory_bytes: PositiveInt | None = Field(
         None, description="address space of a process that works on a long past; default: no limit"
     )
+    history_full_days: PositiveInt = Field(
+        30, description="the history is kept in full for so many days; what is older is thinned"
+    )
+    history_step_seconds: PositiveInt = Field(
+        3600, description="what one author wrote within such a step of time becomes one update then"
+    )
+    history_thinning_seconds: PositiveSeconds = Field(
+        3600, description="how often a server looks for history that has become old"
+    )
     max_versions_per_document: PositiveInt = Field(
         1000, description="named versions of a document, those of earlier epochs among them"
     )

@@ -15,9 +15,11 @@ from crdt_store.engine import database_path, postgres_dsn
 from crdt_store.long_transactions import read_at_length, write_at_length
 from crdt_store.migrations import require_current
 from crdt_store.sql import SqlUpdateLog
+from crdt_store.thinning import Thinned, count_due
 from crdt_store.update_log import DocumentDamaged
 from crdt_store.upkeep import count_spent, remove_spent, shrink
 from server.command_settings import DataDir, fail, read_settings
+from server.history.retention import retention_policy, thin_history
 from server.operator.access import (
     REFUSALS,
     be_quiet,
@@ -102,7 +104,10 @@ def gc(
     dry_run: DryRun = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Remove what nobody needs any more, and give back its room. With SQLite the server must be stopped."""
+    """Remove what nobody needs any more, thin old history, and give back its room.
+
+    With SQLite the server must be stopped.
+    """
     be_quiet()
     settings = read_settings(data_dir=data_dir)
     now = now_ms()
@@ -112,15 +117,24 @@ def gc(
         read_at_length(url, require_current)
         if dry_run:
             spent = read_at_length(url, partial(count_spent, now_ms=now, before_ms=before))
+            old_ms = now - retention_policy(settings).full_ms
+            records = read_at_length(url, partial(count_due, before_ms=old_ms))
         else:
             with sole_process(settings):
                 spent = write_at_length(url, partial(remove_spent, now_ms=now, before_ms=before))
+                records = anyio.run(_thin, settings, now).records
                 if postgres_dsn(url) is None:  # PostgreSQL's autovacuum does it by itself
                     typer.echo("{} bytes became {}".format(*shrink(database_path(url))))
     except REFUSALS as error:
         fail(str(error))
     for kind, rows in spent.items():
         typer.echo(f"{rows} {kind}")
+    typer.echo(f"{records} records of the history {'to look at' if dry_run else 'thinned'}")
+
+
+async def _thin(settings: Settings, now: int) -> Thinned:
+    async with opened(settings) as database:
+        return await thin_history(database, retention_policy(settings), now)
 
 
 def _chosen(rooms: Sequence[str] | None, *, all_: bool) -> Sequence[str]:
