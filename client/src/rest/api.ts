@@ -1,5 +1,6 @@
 import type { RoleName } from '../events/types.js'
 import { FilesApi } from './files.js'
+import { HistoryApi } from './history.js'
 import { urlPath, type Http } from './http.js'
 import { TreeApi } from './tree.js'
 import type {
@@ -30,6 +31,7 @@ type Down = { before?: number; limit?: number }
 export class Api {
   readonly files: FilesApi
   readonly tree: TreeApi
+  readonly history: HistoryApi
 
   constructor(
     /** For routes that have no method here. */
@@ -37,6 +39,7 @@ export class Api {
   ) {
     this.files = new FilesApi(http)
     this.tree = new TreeApi(http)
+    this.history = new HistoryApi(http)
   }
 
   me = (): Promise<Me> => this.http.json('GET', '/me')

@@ -232,3 +232,41 @@ export interface DocumentInfo {
   last_seq: number
   [more: string]: unknown
 }
+
+// --- history
+
+/** What one user wrote in one go; null for what the server wrote by itself. */
+export interface HistoryEntry {
+  seq: number
+  first_seq: number
+  user_id: number | null
+  began_at: string
+  ended_at: string
+  changes: number
+  size_bytes: number
+}
+
+/** The text, and whose its ranges are: in UTF-16 units as JavaScript's, in order and without a hole. */
+export interface Blame {
+  text: string
+  ranges: { start: number; end: number; user_id: number | null; at: string; seq: number }[]
+}
+
+/** The text at two moments as one, in order. Who did it, and when, is null for what is on both sides. */
+export interface HistoryDiff {
+  parts: {
+    side: 'both' | 'added' | 'removed'
+    text: string
+    user_id: number | null
+    at: string | null
+    seq: number | null
+  }[]
+}
+
+export interface NamedVersion {
+  id: number
+  name: string
+  seq: number
+  user_id: number
+  created_at: string
+}
