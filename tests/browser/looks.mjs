@@ -11,7 +11,7 @@ export async function looks({ alice, server, screenshots }) {
   await alice.locator('.cm-content').waitFor()
   for (const colorScheme of ['dark', 'light']) {
     await alice.emulateMedia({ colorScheme })
-    for (const panel of ['Chat', 'People', 'Locks']) {
+    for (const panel of ['Chat', 'People', 'Locks', 'History']) {
       if ((await alice.locator('.rail-button[aria-pressed=true]', { hasText: panel }).count()) === 0) await open(alice, panel)
       await alice.screenshot({ path: `${screenshots}/${colorScheme}-${panel.toLowerCase()}.png` })
       await hasNoSeriousFindings(alice, `${colorScheme} ${panel}`)

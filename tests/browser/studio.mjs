@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { createInterface } from 'node:readline'
 import { launch, person } from './browser.mjs'
 import { chatting } from './chatting.mjs'
+import { history } from './history.mjs'
 import { hostile } from './hostile.mjs'
 import { locking } from './locking.mjs'
 import { looks } from './looks.mjs'
@@ -30,7 +31,7 @@ const mayFail = /net::ERR_|WebSocket connection to|status of (404|409|423|503)/
 const [alice, bob] = await Promise.all(['alice', 'bob'].map((user) => person(browser, serverUrl, user, { path: '&workspace=1', mayFail })))
 const world = { browser, server, screenshots, alice: alice.page, bob: bob.page, bobContext: bob.context }
 
-for (const step of [signingIn, writing, chatting, locking, hostile, looks]) {
+for (const step of [signingIn, writing, chatting, locking, history, hostile, looks]) {
   const start = performance.now()
   try {
     await step(world)

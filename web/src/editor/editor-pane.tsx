@@ -3,6 +3,8 @@ import { FileX, LoaderCircle } from 'lucide-react'
 import { useEffect, useState, type ReactNode } from 'react'
 import { ConflictView } from '../conflicts/conflict-view'
 import { useConflicts } from '../conflicts/use-conflicts'
+import { PastView } from '../history/past-view'
+import { useShownMoment } from '../history/shown-moment'
 import { LockBanner } from '../locks/lock-banner'
 import { Button } from '../ui/button'
 import { EmptyState } from '../ui/empty-state'
@@ -21,6 +23,7 @@ export function EditorPane({ fileId }: { fileId: string }): ReactNode {
   const file = useFile(place.id, fileId)
   const conflicts = useConflicts(fileId)
   const [isResolving, setIsResolving] = useState(false)
+  const moment = useShownMoment(fileId)
   const { path, language } = entryOf(tree, fileId)
 
   useEffect(() => {
@@ -41,6 +44,8 @@ export function EditorPane({ fileId }: { fileId: string }): ReactNode {
         <RefusedBanner />
         {isResolving ? (
           <ConflictView conflicts={conflicts} />
+        ) : moment ? (
+          <PastView moment={moment} language={language} />
         ) : file.isLoaded ? (
           <CodeEditor key={`${fileId} ${file.generation}`} file={file.file} path={path} language={language} onCursor={setCursorPlace} />
         ) : file.status === 'refused' ? (

@@ -1,7 +1,7 @@
 import { create } from 'zustand'
 import { persist } from 'zustand/middleware'
 
-export type PanelName = 'chat' | 'people' | 'locks'
+export type PanelName = 'chat' | 'people' | 'locks' | 'history'
 export type Theme = 'system' | 'light' | 'dark'
 
 interface Layout {

@@ -1,4 +1,4 @@
-import { Files, Lock, MessagesSquare, Users, type LucideIcon } from 'lucide-react'
+import { Files, History, Lock, MessagesSquare, Users, type LucideIcon } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { togglePanel, toggleSidebar, useLayout, type PanelName } from './layout-state'
 import './rail.css'
@@ -6,7 +6,8 @@ import './rail.css'
 const PANELS: readonly { name: PanelName; label: string; icon: LucideIcon }[] = [
   { name: 'chat', label: 'Chat', icon: MessagesSquare },
   { name: 'people', label: 'People', icon: Users },
-  { name: 'locks', label: 'Locks', icon: Lock }
+  { name: 'locks', label: 'Locks', icon: Lock },
+  { name: 'history', label: 'History', icon: History }
 ]
 
 /** The strip at the edge of the window that opens the parts of the studio. */

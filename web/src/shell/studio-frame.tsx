@@ -6,6 +6,7 @@ import { ChatPanel } from '../chat/chat-panel'
 import { setCursorPlace } from '../editor/cursor-place'
 import { EditorPane } from '../editor/editor-pane'
 import { TabBar } from '../editor/tab-bar'
+import { HistoryPanel } from '../history/history-panel'
 import { LocksPanel } from '../locks/locks-panel'
 import { PeoplePanel } from '../people/people-panel'
 import { Sidebar } from '../tree/sidebar'
@@ -20,7 +21,7 @@ import { StatusBar } from './status-bar'
 import { TopBar } from './top-bar'
 import { useShortcuts } from './use-shortcuts'
 
-const PANELS: Record<PanelName, () => ReactNode> = { chat: ChatPanel, people: PeoplePanel, locks: LocksPanel }
+const PANELS: Record<PanelName, () => ReactNode> = { chat: ChatPanel, people: PeoplePanel, locks: LocksPanel, history: HistoryPanel }
 
 interface StudioFrameProps {
   places: readonly Workplace[]

@@ -5,7 +5,8 @@ const ACTIONS: Record<string, () => void> = {
   Digit1: toggleSidebar,
   Digit2: () => togglePanel('chat'),
   Digit3: () => togglePanel('people'),
-  Digit4: () => togglePanel('locks')
+  Digit4: () => togglePanel('locks'),
+  Digit5: () => togglePanel('history')
 }
 
 /** Alt and a number open and close the parts of the studio, in the order of the rail. */
