@@ -22,6 +22,8 @@ export async function history({ alice, bob, server, screenshots }) {
 
   // By keyboard to the first moment: what bob wrote was not there.
   await panel.getByRole('slider', { name: 'Moment' }).focus()
+  await alice.keyboard.press('End')
+  await sees(alice, '.cm-ySelectionInfo', 'bob') // the text as it is, and the focus is where it was
   await alice.keyboard.press('Home')
   await isGone(alice, '.past-author:has-text("bob")')
   await panel.getByRole('textbox', { name: 'Name this moment' }).fill('Before Bob')
@@ -30,7 +32,7 @@ export async function history({ alice, bob, server, screenshots }) {
   await alice.getByRole('button', { name: 'Changed since' }).click()
   await sees(alice, 'ins.past-added', 'Bob goes on.')
   for (const colorScheme of ['light', 'dark']) {
-    await alice.emulateMedia({ colorScheme })
+    await alice.emulateMedia({ colorScheme, reducedMotion: 'reduce' }) // no colour on its way to another
     await alice.screenshot({ path: `${screenshots}/${colorScheme}-past.png` })
     await hasNoSeriousFindings(alice, `${colorScheme} past`)
   }

@@ -51,7 +51,7 @@ export function CodeEditor({ file, path, language, onCursor }: CodeEditorProps):
     })
     view.current = editor
     onCursor(placeOf(editor.state))
-    editor.focus()
+    if (!document.activeElement?.closest('.history')) editor.focus() // whoever goes through the history stays there
     return () => {
       awareness.setLocalStateField('cursor', null)
       editor.destroy()

@@ -52,7 +52,7 @@ function OpenHistory({ fileId, file }: { fileId: string; file: Parameters<typeof
   const me = useMe()
   const { entries = [], versions = [], hasEarlier = false } = history.value ?? {}
   const nameOf = useNamesOf(client, [...new Set(entries.flatMap(({ user_id }) => user_id ?? []))])
-  const called = ({ user_id }: HistoryEntry): string => (user_id === null ? 'The server' : user_id === me.id ? 'You' : nameOf(user_id))
+  const called = ({ user_id }: HistoryEntry): string => (user_id === null ? 'The server' : nameOf(user_id))
   const moments = entries.map((entry) => momentOf(fileId, entry, called(entry)))
 
   if (!history.value) {
@@ -91,7 +91,7 @@ function OpenHistory({ fileId, file }: { fileId: string; file: Parameters<typeof
         <h3>Who wrote when</h3>
         <ul>
           {moments.map((moment, place) => (
-            <EntryItem key={moment.seq} moment={moment} entry={entries[place]!} name={called(entries[place]!)} shown={shown} />
+            <EntryItem key={moment.seq} moment={moment} entry={entries[place]!} name={called(entries[place]!)} isMe={entries[place]!.user_id === me.id} shown={shown} />
           ))}
         </ul>
       </section>
@@ -115,14 +115,17 @@ interface ItemProps {
   shown: ShownMoment | null
 }
 
-function EntryItem({ moment, shown, entry, name }: ItemProps & { entry: HistoryEntry; name: string }): ReactNode {
+function EntryItem({ moment, shown, entry, name, isMe }: ItemProps & { entry: HistoryEntry; name: string; isMe: boolean }): ReactNode {
   const now = useNow(30)
   const ended = new Date(entry.ended_at)
   return (
     <MomentItem moment={moment} shown={shown}>
       <Avatar name={name} size={24} />
       <span className="person-text">
-        <span className="person-name clip">{name}</span>
+        <span className="person-name clip">
+          {name}
+          {isMe && ' (you)'}
+        </span>
         <span className="person-note clip">
           {timeAgo(ended, now)}, {clockTime(ended)} · {changesOf(entry)}
         </span>
