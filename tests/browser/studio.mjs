@@ -11,6 +11,7 @@ import { hostile } from './hostile.mjs'
 import { locking } from './locking.mjs'
 import { looks } from './looks.mjs'
 import { signingIn } from './signing_in.mjs'
+import { trashing } from './trashing.mjs'
 import { writing } from './writing.mjs'
 
 const [serverUrl, screenshots] = process.argv.slice(2)
@@ -31,7 +32,7 @@ const mayFail = /net::ERR_|WebSocket connection to|status of (404|409|423|503)/
 const [alice, bob] = await Promise.all(['alice', 'bob'].map((user) => person(browser, serverUrl, user, { path: '&workspace=1', mayFail })))
 const world = { browser, server, screenshots, alice: alice.page, bob: bob.page, bobContext: bob.context }
 
-for (const step of [signingIn, writing, chatting, locking, history, hostile, looks]) {
+for (const step of [signingIn, writing, chatting, locking, history, trashing, hostile, looks]) {
   const start = performance.now()
   try {
     await step(world)

@@ -1,6 +1,6 @@
 import { useCostudio } from '@costudio/client/react'
-import { RotateCcw, Trash2 } from 'lucide-react'
-import type { ReactNode } from 'react'
+import { FolderArchive, RotateCcw, Trash2 } from 'lucide-react'
+import { Fragment, type ReactNode } from 'react'
 import { Button } from '../ui/button'
 import { Dialog } from '../ui/dialog'
 import { EmptyState } from '../ui/empty-state'
@@ -10,6 +10,7 @@ import { useLoaded } from '../ui/use-loaded'
 import { useNow } from '../ui/use-now'
 import { useWorkspace } from '../workspace/workspace-context'
 import { FileIcon } from './file-icon'
+import { batchesOf } from './trash-batches'
 
 /** What was deleted, to be put back. */
 export function TrashDialog({ onClose }: { onClose: () => void }): ReactNode {
@@ -19,6 +20,12 @@ export function TrashDialog({ onClose }: { onClose: () => void }): ReactNode {
   const now = useNow(30)
   const items = trash.value?.items ?? []
 
+  const restoreTogether = (fileId: string): void =>
+    attempt(async () => {
+      const files = await client.api.tree.restoreTogether(place.id, fileId)
+      tellDone(files.length === 1 ? `${files[0]!.path} is back.` : `${files.length} files are back.`)
+      trash.reload()
+    })
   const restore = (fileId: string): void =>
     attempt(async () => {
       const { path } = await client.api.tree.restore(place.id, fileId)
@@ -34,16 +41,29 @@ export function TrashDialog({ onClose }: { onClose: () => void }): ReactNode {
         </EmptyState>
       )}
       <ul className="trash-list">
-        {items.map(({ file_id, path, language, deleted_at }) => (
-          <li key={file_id}>
-            <FileIcon path={path} language={language} />
-            <span className="clip" title={path}>
-              {path} <small>· {timeAgo(new Date(deleted_at), now)}</small>
-            </span>
-            <Button icon={RotateCcw} onClick={() => restore(file_id)}>
-              Restore
-            </Button>
-          </li>
+        {batchesOf(items).map((batch) => (
+          <Fragment key={batch[0]!.batch}>
+            {batch.length > 1 && (
+              <li>
+                <FolderArchive size={16} aria-hidden />
+                <span>{batch.length} files, deleted together</span>
+                <Button icon={RotateCcw} onClick={() => restoreTogether(batch[0]!.file_id)}>
+                  Restore all
+                </Button>
+              </li>
+            )}
+            {batch.map(({ file_id, path, language, deleted_at }) => (
+              <li key={file_id}>
+                <FileIcon path={path} language={language} />
+                <span className="clip" title={path}>
+                  {path} <small>· {timeAgo(new Date(deleted_at), now)}</small>
+                </span>
+                <Button icon={RotateCcw} onClick={() => restore(file_id)}>
+                  Restore
+                </Button>
+              </li>
+            ))}
+          </Fragment>
         ))}
       </ul>
     </Dialog>
