@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { person } from './browser.mjs'
 import { hasNoSeriousFindings } from './looks.mjs'
-import { agreedText, isGone, isSaved, newFile, open, panelOf, sees, typeAtEnd } from './steps.mjs'
+import { agreedText, editorOf, isGone, isSaved, newFile, open, panelOf, sees, typeAtEnd } from './steps.mjs'
 
 /** A file as it was, who wrote it, a name for a moment, and back to it. */
-export async function history({ alice, bob, server, screenshots }) {
+export async function history({ browser, alice, bob, server, screenshots }) {
   await newFile(alice, 'notes/release.md')
   await typeAtEnd(alice, 'Alice begins.\n')
   await isSaved(alice)
@@ -43,4 +44,13 @@ export async function history({ alice, bob, server, screenshots }) {
   await isGone(bob, '.cm-line:has-text("Bob goes on.")')
   assert.equal((await agreedText(alice, bob)).trim(), 'Alice begins.')
   await open(alice, 'History') // closed
+
+  // Who may only read gets the text, and nothing of the past.
+  const dora = await person(browser, server.url, 'dora', { path: '&workspace=1&file=notes/release.md', mayFail: /status of 403/ })
+  await sees(dora.page, '.banner', 'You may read this file')
+  assert.equal(await editorOf(dora.page).getAttribute('aria-readonly'), 'true')
+  await open(dora.page, 'History')
+  await sees(dora.page, '.empty-state', 'The history can’t be shown')
+  assert.deepEqual(dora.complaints, [])
+  await dora.context.close()
 }

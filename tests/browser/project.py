@@ -4,11 +4,11 @@ import httpx
 
 from tests.server_process import ServerProcess
 
-PEOPLE = ("alice", "bob", "carla")
+PEOPLE = {"alice": "admin", "bob": "editor", "carla": "editor", "dora": "viewer"}
 
 
 async def make_project(server: ServerProcess) -> None:
-    """Workspace 1 and two chats, for everybody in PEOPLE; alice is their admin."""
+    """Workspace 1 and two chats, for everybody in PEOPLE, in these roles."""
     tokens = {user: await server.token(user, role="admin") for user in PEOPLE}
     async with httpx.AsyncClient(base_url=f"{server.url}/api", trust_env=False) as http:
 
@@ -23,6 +23,6 @@ async def make_project(server: ServerProcess) -> None:
         await ask("POST", f"/projects/{project}/workspaces", {"name": "Game"})
         for name in ("general", "builds"):
             await ask("POST", f"/projects/{project}/chats", {"name": name})
-        for user in PEOPLE[1:]:
+        for user, role in list(PEOPLE.items())[1:]:
             number = await ask("GET", "/me", user=user)
-            await ask("PUT", f"/projects/{project}/members/{number}", {"role": "editor"})
+            await ask("PUT", f"/projects/{project}/members/{number}", {"role": role})

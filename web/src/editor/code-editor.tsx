@@ -6,7 +6,7 @@ import { yCollab, yUndoManagerKeymap } from 'y-codemirror.next'
 import { useMe } from '../session/me'
 import { lookOf } from '../ui/person'
 import './code-editor.css'
-import { editorExtensions, emptyHint } from './extensions'
+import { editorExtensions, emptyHint, forReading } from './extensions'
 import { languageOf } from './languages'
 
 export interface CursorPlace {
@@ -19,14 +19,16 @@ interface CodeEditorProps {
   file: OpenFile
   path: string
   language: string | null
+  isReadOnly: boolean
   onCursor: (place: CursorPlace) => void
 }
 
 /** The text of a file, with others' cursors in it. Give it a new `key` when the file's document is another one. */
-export function CodeEditor({ file, path, language, onCursor }: CodeEditorProps): ReactNode {
+export function CodeEditor({ file, path, language, isReadOnly, onCursor }: CodeEditorProps): ReactNode {
   const parent = useRef<HTMLDivElement>(null)
   const view = useRef<EditorView>(null)
   const languagePart = useRef(new Compartment())
+  const writingPart = useRef(new Compartment())
   const me = useMe()
 
   useEffect(() => {
@@ -42,7 +44,7 @@ export function CodeEditor({ file, path, language, onCursor }: CodeEditorProps):
           editorExtensions(path),
           yCollab(text, awareness),
           languagePart.current.of([]),
-          emptyHint(),
+          writingPart.current.of([]),
           EditorView.updateListener.of(({ state, selectionSet, docChanged }) => {
             if (selectionSet || docChanged) onCursor(placeOf(state))
           })
@@ -67,6 +69,10 @@ export function CodeEditor({ file, path, language, onCursor }: CodeEditorProps):
       isWanted = false
     }
   }, [file, path, language])
+
+  useEffect(() => {
+    view.current!.dispatch({ effects: writingPart.current.reconfigure(isReadOnly ? forReading() : emptyHint()) })
+  }, [file, isReadOnly])
 
   return <div className="code-editor" ref={parent} />
 }

@@ -1,5 +1,5 @@
 import { useFile } from '@costudio/client/react'
-import { FileX, LoaderCircle } from 'lucide-react'
+import { Eye, FileX, LoaderCircle } from 'lucide-react'
 import { useEffect, useState, type ReactNode } from 'react'
 import { ConflictView } from '../conflicts/conflict-view'
 import { useConflicts } from '../conflicts/use-conflicts'
@@ -10,12 +10,14 @@ import { Button } from '../ui/button'
 import { EmptyState } from '../ui/empty-state'
 import { entryOf, useWorkspace } from '../workspace/workspace-context'
 import { ActiveFileContext } from './active-file'
+import { Banner } from './banner'
 import { CodeEditor } from './code-editor'
 import { DraftBanner } from './draft-banner'
 import { RefusedBanner } from './refused-banner'
 import './editor-pane.css'
 import { FileBar } from './file-bar'
 import { setCursorPlace } from './cursor-place'
+import { useMayWrite } from './use-may-write'
 
 /** The file of the active tab: what is to be said about it, and its text, as it is, was, or is in dispute. */
 export function EditorPane({ fileId }: { fileId: string }): ReactNode {
@@ -23,6 +25,7 @@ export function EditorPane({ fileId }: { fileId: string }): ReactNode {
   const file = useFile(place.id, fileId)
   const conflicts = useConflicts(fileId)
   const [isResolving, setIsResolving] = useState(false)
+  const mayWrite = useMayWrite(file?.file.room, file?.status === 'refused')
   const moment = useShownMoment(fileId)
   const { path, language } = entryOf(tree, fileId)
 
@@ -42,12 +45,17 @@ export function EditorPane({ fileId }: { fileId: string }): ReactNode {
         <LockBanner />
         <DraftBanner />
         <RefusedBanner />
+        {!mayWrite && (
+          <Banner icon={Eye} kind="note">
+            You may read this file, not write in it.
+          </Banner>
+        )}
         {isResolving ? (
           <ConflictView conflicts={conflicts} />
         ) : moment ? (
           <PastView moment={moment} language={language} />
         ) : file.isLoaded ? (
-          <CodeEditor key={`${fileId} ${file.generation}`} file={file.file} path={path} language={language} onCursor={setCursorPlace} />
+          <CodeEditor key={`${fileId} ${file.generation}`} file={file.file} path={path} language={language} isReadOnly={!mayWrite} onCursor={setCursorPlace} />
         ) : file.status === 'refused' ? (
           <EmptyState icon={FileX} title="This file can’t be opened">
             <p>{file.reason ?? 'The server did not let you in.'}</p>

@@ -40,4 +40,11 @@ export function editorExtensions(label: string): Extension[] {
   ]
 }
 
+/** Nothing can be written, and it is reached by Tab all the same. */
+export const forReading = (): Extension => [
+  EditorState.readOnly.of(true),
+  EditorView.editable.of(false),
+  EditorView.contentAttributes.of({ 'aria-readonly': 'true', tabindex: '0' })
+]
+
 export const emptyHint = (): Extension => placeholder('An empty file. Whatever you type here, everybody in it sees.')

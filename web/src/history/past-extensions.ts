@@ -4,6 +4,7 @@ import { EditorState, RangeSet, RangeSetBuilder, type Extension } from '@codemir
 import { Decoration, EditorView, gutter, GutterMarker, keymap, lineNumbers } from '@codemirror/view'
 import { defaultKeymap } from '@codemirror/commands'
 import { classHighlighter } from '@lezer/highlight'
+import { forReading } from '../editor/extensions'
 import { lookOf } from '../ui/person'
 import type { LineAuthor, PastRange } from './past-text'
 
@@ -12,9 +13,8 @@ export function readOnly(label: string): Extension[] {
   return [
     EditorState.lineSeparator.of('\n'),
     EditorState.tabSize.of(4),
-    EditorState.readOnly.of(true),
-    EditorView.editable.of(false),
-    EditorView.contentAttributes.of({ 'aria-label': label, 'aria-readonly': 'true', tabindex: '0' }),
+    forReading(),
+    EditorView.contentAttributes.of({ 'aria-label': label }),
     search({ top: true }),
     keymap.of([...searchKeymap, ...defaultKeymap]),
     syntaxHighlighting(classHighlighter)

@@ -1,4 +1,4 @@
-import type { CostudioClient, HistoryEntry, NamedVersion, OpenFile } from '@costudio/client'
+import type { Api, CostudioClient, HistoryEntry, NamedVersion, OpenFile } from '@costudio/client'
 import { useCostudio } from '@costudio/client/react'
 import { useEffect, useState } from 'react'
 import { useLoaded, type Loaded } from '../ui/use-loaded'
@@ -35,7 +35,11 @@ export function useHistory(file: OpenFile, wanted: number): Loaded<FileHistory> 
 }
 
 async function loadHistory({ api: { history } }: CostudioClient, room: string, wanted: number): Promise<FileHistory> {
-  const versions = history.versions(room)
+  const [page, versions] = await Promise.all([loadEntries(history, room, wanted), history.versions(room)])
+  return { ...page, versions }
+}
+
+async function loadEntries(history: Api['history'], room: string, wanted: number): Promise<Omit<FileHistory, 'versions'>> {
   const entries: HistoryEntry[] = []
   let before: number | null = null
   do {
@@ -44,7 +48,7 @@ async function loadHistory({ api: { history } }: CostudioClient, room: string, w
     entries.push(...items)
     before = next_before
   } while (before !== null && entries.length < wanted)
-  return { entries, hasEarlier: before !== null, versions: await versions }
+  return { entries, hasEarlier: before !== null }
 }
 
 /** `value` as it was when it last stayed the same for so long: what a slider passes over is skipped. */
