@@ -43,7 +43,7 @@ export async function history({ browser, alice, bob, server, screenshots }) {
   await alice.getByRole('button', { name: 'Restore it' }).click()
   await isGone(bob, '.cm-line:has-text("Bob goes on.")')
   assert.equal((await agreedText(alice, bob)).trim(), 'Alice begins.')
-  await open(alice, 'History') // closed
+  await open(alice, 'Chat')
 
   // Who may only read gets the text, and nothing of the past.
   const dora = await person(browser, server.url, 'dora', { path: '&workspace=1&file=notes/release.md', mayFail: /status of 403/ })
