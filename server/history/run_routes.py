@@ -12,7 +12,7 @@ from crdt_store.runs import MAX_LISTED, RunPart, Runs, StoredRun
 from server.access.callers import Caller, Door
 from server.access.doorkeeper import Doorkeeper
 from server.access.identity import Identity
-from server.api_errors import ApiError, ErrorCode
+from server.api_errors import ApiError, ErrorCode, add_error_handlers
 from server.documents.access import Access, access, recheck
 from server.history.reached import Past
 from server.rooms.names import parse_room_name
@@ -100,6 +100,7 @@ class RunPage(BaseModel):
 
 def add_run_routes(app: FastAPI, settings: Settings) -> None:
     """Add the routes, before those of documents; `app.state` has `doorkeeper` while the server serves."""
+    add_error_handlers(app, {})
     router = APIRouter(prefix="/api", tags=["runs"])
     Writer = Annotated[Access, Depends(access(settings, Action.WRITE))]  # noqa: N806 - a type
 

@@ -1,11 +1,19 @@
 """Work on a long past, in a process of its own."""
 
+from pathlib import Path
+
 import pytest
 
 from server.history.answers import blame_at, text_of_moment
 from server.history.changes import BadMoment, Changes
 from server.history.workshop import TooMuchWork, Workshop
 from tests.history.traces import trace
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is worked with here is of the tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
 def refuse(changes: Changes) -> None:

@@ -176,7 +176,8 @@ async def test_whoever_is_said_to_be_the_author_is(tmp_path: Path, file: File) -
     done = await costudio_beside("import", ROOM, file, "--as", "bob", data_dir=tmp_path)
     assert done.exit_code == 0, done.stderr
     with closing(sqlite3.connect(tmp_path / "costudio.db")) as connection:
-        authors = connection.execute("SELECT author_id FROM updates ORDER BY id").fetchall()
+        query = "SELECT author_id FROM updates JOIN documents ON documents.id = document_id WHERE name = ?"
+        authors = connection.execute(f"{query} ORDER BY updates.id", (ROOM,)).fetchall()
     assert authors == [authors[0]] * 2 != [(None,)] * 2
 
 

@@ -144,6 +144,7 @@ async def test_a_message_is_shown_as_it_is_stored(place: Place, chat: str) -> No
         "server_time": "2027-01-15T08:00:00.000Z",
         "edited_at": None,
         "deleted": False,
+        "agent": None,
     }
     assert (await place.alice.call("GET", f"{chat}/messages"))["items"] == [shown]
     assert await place.alice.call("GET", f"{chat}/messages/{stored.uuid}") == shown
