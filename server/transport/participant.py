@@ -4,6 +4,7 @@ Errors of the layers below become close codes here, once.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,7 +49,7 @@ class ConnectionLimits:
     max_outbox_bytes: int
 
 
-class Participant:
+class Participant(ABC):
     """Most of a `Member`; how it is told something, and how it ends, is its protocol's affair.
 
     While it is paused nothing is taken from it, and what had been read already waits in a short inbox.
@@ -103,34 +104,34 @@ class Participant:
 
     # Of its protocol
 
+    @abstractmethod
     def deliver(self, frame: Frame) -> bool:
         """Queue one message; False if the client has fallen behind."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self, code: CloseCode, reason: str) -> None:
         """Leave the room for good."""
-        raise NotImplementedError
 
+    @abstractmethod
     def warn(self, reason: str) -> None:
         """Say what is wrong, if the protocol has words for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, code: CloseCode, reason: str) -> None:
         """Say why in the protocol's own words, then close."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ping(self, payload: bytes = b"") -> None:
         """Ask for a sign of life."""
-        raise NotImplementedError
 
-    def _spend(self, messages: int, now: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _spend(self, messages: int, now: float) -> None: ...
 
-    def _stop_reading(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _stop_reading(self) -> None: ...
 
-    def _read_on(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _read_on(self) -> None: ...
 
     # Member
 
