@@ -1,22 +1,14 @@
 """What judging an update comes to: what goes on, what is put right, what was refused and what is new."""
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from server.protocol.structs import Id
 from server.replica.judging import Refusal
+from server.replica.reasons import Reason
 
 
-class Kind(StrEnum):
+class Kind(Reason):
     """Why something was refused."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> "Kind":
-        kind = str.__new__(cls, value)
-        kind._value_ = value
-        kind.meaning = meaning
-        return kind
 
     DUPLICATE = "duplicate", "the sender has a message of this id already; nothing to be told, it is a resend"
     FORGED_SENDER = "forged_sender", "`sender_id` is not its author's user id"

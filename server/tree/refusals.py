@@ -1,18 +1,10 @@
 """Why something may not be written into the tree."""
 
-from enum import StrEnum
+from server.replica.reasons import Reason
 
 
-class Kind(StrEnum):
+class Kind(Reason):
     """Reasons, for people and tests (docs/tree.md)."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> "Kind":
-        kind = str.__new__(cls, value)
-        kind._value_ = value
-        kind.meaning = meaning
-        return kind
 
     BAD_ID = "bad_id", "a key of `files` that is no file's id"
     BAD_PATH = "bad_path", "what is no path, and cannot be made one"
